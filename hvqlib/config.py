@@ -1,0 +1,113 @@
+"""One dataclass for everything a run needs, and the two presets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+
+class InputError(ValueError):
+    """Bad input, told to the person at the keyboard: what was wrong, where, what to do."""
+
+
+class RunError(RuntimeError):
+    """A run that cannot go on through no fault of its input: what happened, what is kept, what to do."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides what a run computes. Frozen: use :func:`dataclasses.replace` for a variant.
+
+    The defaults are the ``tiny`` preset; section numbers are those of Lu et al., NeurIPS 2023.
+    """
+
+    # What is trained
+    method: str = "hvq"  # "hvq" | "continuous" (every quantiser passed through) | "knn" (nearest normal patch)
+    seed: int = 0
+
+    # Images and frozen features (section 4.1)
+    backbone: str = "tf_efficientnet_lite0"
+    image_size: int = 224  # pixels a side
+    grid: int = 14  # tokens a side; L = grid * grid
+
+    # Transformer (section 3.1)
+    width: int = 64  # D, of a token; the decoder works at 2 D
+    heads: int = 8
+    feedforward: int = 256
+    layers: int = 4  # encoder layers, decoder layers, and so levels of codebooks
+    dropout: float = 0.0  # on sublayer outputs; attention weights are never dropped (it is slow and buys nothing)
+
+    # Codebooks (section 3.2)
+    codes: int = 512  # K, a level and class
+    decay: float = 0.99  # of the moving averages
+    commitment: float = 0.25  # weight of the commitment loss
+    init: str = "kmeans"  # "kmeans" on training tokens | "random" as released
+    revive: bool = True  # give codes nobody uses to badly quantised tokens
+
+    # Optimiser
+    batch_size: int = 16
+    steps: int = 1200  # length of the run, when `epochs` is 0
+    epochs: int = 0  # length of the run in passes over the training images
+    lr: float = 2e-3
+    weight_decay: float = 1e-4
+    schedule: str = "one_cycle"  # "one_cycle" (up in the first tenth, cosine to 0) | "step" (a tenth after 80 %)
+    clip: float = 1.0  # gradient norm
+    precision: str = "float32"  # "float32" | "bfloat16" (autocast; codebooks stay float32)
+
+    # Score (section 3.4)
+    score: str = "residual"  # "residual" | "released" (plus 80 x the transport score of level 0)
+
+    # Nearest-neighbour baseline
+    bank: int = 20_000  # normal patches remembered, of all classes together
+
+    def __post_init__(self) -> None:
+        choices = {
+            "method": ("hvq", "continuous", "knn"),
+            "init": ("kmeans", "random"),
+            "schedule": ("one_cycle", "step"),
+            "precision": ("float32", "bfloat16"),
+            "score": ("residual", "released"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
+        for name in ("image_size", "grid", "width", "heads", "feedforward", "layers", "codes", "batch_size", "bank"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
+        if self.width % 2 or self.width % self.heads:
+            raise InputError(f"width {self.width} must be even and a multiple of heads ({self.heads}).")
+        if self.steps < 1 and self.epochs < 1:
+            raise InputError("A run needs a length: set steps or epochs to 1 or more.")
+
+    def to_json(self) -> str:
+        """The configuration as JSON text."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Config:
+        """The configuration from what :meth:`to_json` wrote; unknown names raise InputError."""
+        unknown = sorted(set(values) - {f.name for f in fields(cls)})
+        if unknown:
+            raise InputError(f"Unknown settings in the configuration: {', '.join(unknown)}.")
+        return cls(**values)
+
+
+PRESETS: dict[str, Config] = {
+    # Minutes on two CPU cores.
+    "tiny": Config(),
+    # Lu et al. 2023, section 4.1 and the settings published with the release.
+    "paper": replace(
+        Config(),
+        backbone="tf_efficientnet_b4",
+        width=256,
+        feedforward=1024,
+        dropout=0.1,
+        epochs=1000,
+        lr=1e-4,
+        schedule="step",
+        clip=0.1,
+        precision="bfloat16",
+        score="released",
+    ),
+}

@@ -1,0 +1,39 @@
+"""The bar to beat: distance to the nearest normal patch, one bank for all classes, nothing learned."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .config import Config
+from .model import upsample
+
+
+class NearestNeighbour(nn.Module):
+    """A bank of normal patches (bank, C); the score of a patch is its distance to the nearest of them.
+
+    A plain relative of PatchCore (Roth et al., CVPR 2022): patches drawn at random instead of a coreset, and, like
+    the models it is compared with, one bank for all classes.
+    """
+
+    bank: Tensor
+
+    def __init__(self, config: Config, channels: int, classes: int) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("bank", torch.zeros(config.bank, channels))
+
+    def fit(self, features: Tensor) -> None:
+        """Fill the bank with random patches of standardised features (N, C, H, W) (repeated when there are few)."""
+        patches = features.permute(0, 2, 3, 1).flatten(0, 2)  # (N H W, C)
+        draw = torch.randperm(len(patches))
+        self.bank = patches[draw.repeat(-(-len(self.bank) // len(draw)))[: len(self.bank)]].clone()
+
+    @torch.no_grad()
+    def anomaly_map(
+        self, features: Tensor, class_ids: Tensor, score: str = "residual", size: tuple[int, int] = (224, 224)
+    ) -> Tensor:
+        """Distance to the nearest patch in the bank, (B, *size); `class_ids` and `score` are not used."""
+        patches = features.permute(0, 2, 3, 1)  # (B, H, W, C)
+        distance = torch.stack([torch.cdist(p.flatten(0, 1), self.bank).amin(1).view(p.shape[:2]) for p in patches])
+        return upsample(distance, size)

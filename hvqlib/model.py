@@ -1,0 +1,143 @@
+"""HVQTrans: features and class ids in; reconstruction, codes and anomaly maps out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .config import Config, InputError
+from .quantize import HierarchicalQuantizer
+from .transformer import Decoder, Encoder, PositionEmbedding
+from .transport import released_score
+
+RELEASED_WEIGHT = 80.0  # of the transport score in the release's anomaly map
+
+
+@dataclass
+class Output:
+    """What the model says of a batch. Levels run top, then deep to shallow: (top,) 3, 2, 1, 0."""
+
+    reconstruction: Tensor  # (B, C, H, W), of the features
+    codes: tuple[Tensor, ...]  # z_3, z_2, z_1, z_0: each (B, L, 2D), straight-through
+    code_ids: Tensor | None  # (B, 5, L), top first; None for the continuous model
+    states: tuple[Tensor, ...]  # h_0 ... h_4: each (B, L, D)
+    commitment: Tensor  # (), summed over the five codebooks
+    transport_score: Tensor | None  # (B, L), level 0, as released; None while training or continuous
+
+
+class HVQTrans(nn.Module):
+    """Hierarchical vector quantised Transformer (Lu et al., NeurIPS 2023).
+
+    Parameters
+    ----------
+    config : width, codes, layers and so on; `method` "continuous" passes every quantiser through.
+    channels : C, of the features.
+    classes : how many classes; each has its own codebooks and its own output head.
+    grid : (H, W) of the features; `config.grid` squared when not given.
+    """
+
+    def __init__(
+        self, config: Config, channels: int, classes: int, grid: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.grid = grid or (config.grid, config.grid)
+        width, shape = config.width, (config.heads, config.feedforward, config.dropout)
+        self.project = nn.Linear(channels, width)
+        self.position = PositionEmbedding(self.grid, width)
+        self.encoder = Encoder(config.layers, width, *shape)
+        self.quantizer = (
+            HierarchicalQuantizer(config.layers, classes, config.codes, width, config.decay, config.revive)
+            if config.method == "hvq"
+            else None
+        )
+        self.decoder = Decoder(config.layers, 2 * width, *shape)
+        bound = (2 * width) ** -0.5  # as nn.Linear
+        self.head_weight = nn.Parameter(torch.empty(classes, channels, 2 * width).uniform_(-bound, bound))
+        self.head_bias = nn.Parameter(torch.empty(classes, channels).uniform_(-bound, bound))
+
+    @property
+    def classes(self) -> int:
+        """How many classes the model switches between."""
+        return len(self.head_bias)
+
+    def encode(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Features (B, C, H, W) -> states h_0..h_4, each (B, L, D)."""
+        tokens = self.project(features.flatten(2).transpose(1, 2))  # (B, L, D)
+        return self.encoder(tokens, self.position())
+
+    def decode(self, codes: tuple[Tensor, ...], class_ids: Tensor) -> Tensor:
+        """Codes z_3..z_0 -> reconstruction (B, C, H, W), by each image's own head."""
+        position = self.position().repeat(1, 2)  # (L, 2D)
+        tokens = self.decoder(codes, position)  # (B, L, 2D)
+        weight, bias = self.head_weight[class_ids], self.head_bias[class_ids]
+        tokens = tokens @ weight.transpose(1, 2) + bias[:, None]  # (B, L, C)
+        return tokens.transpose(1, 2).unflatten(2, self.grid)
+
+    def forward(self, features: Tensor, class_ids: Tensor) -> Output:
+        """`features` (B, C, H, W), standardised; `class_ids` (B,) int64, any mixture of classes."""
+        states = self.encode(features)
+        if self.quantizer is None:
+            codes = tuple(torch.cat([state, states[-1]], -1) for state in reversed(states[:-1]))
+            ids, commitment, score = None, features.new_zeros(()), None
+        else:
+            codes, ids, commitment, joined = self.quantizer(states, class_ids)
+            score = None
+            if not self.training:
+                score = released_score(joined, self.quantizer.levels[-1].codebook[class_ids])
+        return Output(self.decode(codes, class_ids), codes, ids, states, commitment, score)
+
+    def loss(self, features: Tensor, class_ids: Tensor) -> tuple[Tensor, Output]:
+        """Mean squared reconstruction error plus weighted commitment. Paper, equation 6."""
+        output = self(features, class_ids)
+        error = (output.reconstruction.float() - features).square().mean()
+        return error + self.config.commitment * output.commitment, output
+
+    @torch.no_grad()
+    def anomaly_map(
+        self, features: Tensor, class_ids: Tensor, score: str = "residual", size: tuple[int, int] = (224, 224)
+    ) -> Tensor:
+        """How far each place is from its reconstruction, (B, *size), in standardised feature units; higher is worse.
+
+        `score` "residual" is the norm over channels of features - reconstruction; "released" adds 80 times the
+        transport score of level 0 (section 3.4, as released). Upsampled bilinearly with aligned corners.
+        """
+        output = self(features, class_ids)
+        residual = torch.linalg.vector_norm(output.reconstruction - features, dim=1)  # (B, H, W)
+        if score == "released":
+            if output.transport_score is None:
+                raise InputError('score "released" needs codebooks: use score "residual" for the continuous model.')
+            residual = residual + RELEASED_WEIGHT * output.transport_score.view_as(residual)
+        elif score != "residual":
+            raise InputError(f'score is {score!r}; choose "residual" or "released".')
+        return upsample(residual, size)
+
+    @torch.no_grad()
+    def start_codebooks(self, features: Tensor, class_id: int) -> None:
+        """k-means start of one class's codebooks from its training features (N, C, H, W)."""
+        if self.quantizer is not None:
+            states = zip(*(self.encode(part) for part in features.split(16)), strict=True)
+            self.quantizer.start(tuple(torch.cat(level) for level in states), class_id)
+
+    @classmethod
+    def from_official(cls, source: str | Path | Mapping[str, Tensor], heads: int = 8) -> HVQTrans:
+        """The model from the release's checkpoint or state dict; see :mod:`hvqlib.official`."""
+        from .official import convert
+
+        return convert(cls, source, heads)
+
+
+def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps (B, H, W) -> (B, *size), bilinear, corners aligned."""
+    return F.interpolate(maps[:, None], size, mode="bilinear", align_corners=True)[:, 0]
+
+
+def image_score(maps: Tensor, window: int = 16) -> Tensor:
+    """Highest value of each map (B, H, W) after a `window` x `window` mean filter: (B,). As in UniAD and the release."""
+    window = min(window, *maps.shape[1:])
+    return F.avg_pool2d(maps[:, None], window, stride=1).amax((1, 2, 3))

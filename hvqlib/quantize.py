@@ -1,0 +1,173 @@
+"""Codebooks: nearest prototype, moving-average update, k-means start, revival; and the hierarchy of five."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def kmeans(points: Tensor, k: int, iterations: int = 10) -> tuple[Tensor, Tensor]:
+    """Lloyd's k-means from random points. `points` (N, D) -> centres (k, D) and how many points each has (k,).
+
+    A centre that loses all its points is put on a random point. With fewer points than centres some centres
+    coincide; that is harmless, since only one of them is ever the nearest.
+    """
+    draw = torch.randperm(len(points), device=points.device)
+    centres = points[draw.repeat(-(-k // len(points)))[:k]].clone()
+    for _ in range(iterations):
+        ids = nearest(points[None], centres[None])[0]
+        counts = torch.bincount(ids, minlength=k).to(points.dtype)
+        sums = torch.zeros_like(centres).index_add_(0, ids, points)
+        lost = points[torch.randint(len(points), (k,), device=points.device)]
+        centres = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], lost)
+    return centres, torch.bincount(nearest(points[None], centres[None])[0], minlength=k).to(points.dtype)
+
+
+def nearest(tokens: Tensor, prototypes: Tensor) -> Tensor:
+    """Index (B, L) of the prototype (B, K, D) closest to each token (B, L, D) in squared Euclidean distance."""
+    # |t - e|^2 = |t|^2 - 2 t.e + |e|^2, and |t|^2 is the same for every prototype.
+    half = prototypes.square().sum(-1)[:, None] / 2  # (B, 1, K)
+    return torch.baddbmm(half, tokens, prototypes.transpose(1, 2), alpha=-1).argmin(-1)
+
+
+class VectorQuantizer(nn.Module):
+    """One codebook for every class: each token is replaced by the nearest prototype of its image's class.
+
+    Buffers: `codebook` (classes, K, D); `cluster_size` (classes, K) and `cluster_sum` (classes, K, D), the moving
+    averages of how many tokens chose a code and of their sum; `usage` (classes, K), choices since :meth:`report`.
+    Sources: van den Oord et al. 2017, appendix A.1 (moving averages); Lu et al. 2023, section 3.2 (switching).
+    """
+
+    codebook: Tensor
+    cluster_size: Tensor
+    cluster_sum: Tensor
+    usage: Tensor
+
+    def __init__(
+        self, classes: int, codes: int, width: int, decay: float = 0.99, revive: bool = True, eps: float = 1e-5
+    ) -> None:
+        super().__init__()
+        self.decay, self.revive, self.eps = decay, revive, eps
+        codebook = torch.randn(classes, codes, width)
+        self.register_buffer("codebook", codebook)
+        # As released: counts start at 0, so the first update throws unused codes far away. start() mends it.
+        self.register_buffer("cluster_size", torch.zeros(classes, codes))
+        self.register_buffer("cluster_sum", codebook.clone())
+        self.register_buffer("usage", torch.zeros(classes, codes))
+
+    @torch.autocast("cpu", enabled=False)
+    @torch.autocast("cuda", enabled=False)
+    def forward(self, tokens: Tensor, class_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`tokens` (B, L, D), `class_ids` (B,) -> codes (B, L, D), code ids (B, L), commitment loss ().
+
+        The gradient passes the quantiser straight through: d codes / d tokens = 1.
+        """
+        tokens = tokens.float()
+        with torch.no_grad():
+            ids = nearest(tokens, self.codebook[class_ids])
+            codes = self.lookup(ids, class_ids)
+            if self.training:
+                self.update(tokens, ids, class_ids)
+        commitment = (codes - tokens).square().mean()
+        return tokens + (codes - tokens).detach(), ids, commitment
+
+    def lookup(self, ids: Tensor, class_ids: Tensor) -> Tensor:
+        """The prototypes (B, L, D) behind code ids (B, L)."""
+        return self.codebook[class_ids[:, None], ids]
+
+    @torch.no_grad()
+    def update(self, tokens: Tensor, ids: Tensor, class_ids: Tensor) -> None:
+        """One moving-average step for the classes in this batch; the others stay as they are."""
+        present, row = class_ids.unique(return_inverse=True)  # (P,), (B,)
+        k, width = self.codebook.shape[1:]
+        flat = (row[:, None] * k + ids).flatten()  # (B L,) row of (P K)
+        counts = torch.bincount(flat, minlength=len(present) * k).view(-1, k).float()
+        sums = tokens.new_zeros(len(present) * k, width).index_add_(0, flat, tokens.flatten(0, 1))
+        size = self.cluster_size[present].lerp(counts, 1 - self.decay)  # (P, K)
+        total = self.cluster_sum[present].lerp(sums.view(-1, k, width), 1 - self.decay)  # (P, K, D)
+        n = size.sum(1, keepdim=True)
+        smoothed = (size + self.eps) / (n + k * self.eps) * n  # no division by zero, same sum
+        self.usage[present] += counts
+        self.cluster_size[present] = size
+        self.cluster_sum[present] = total
+        self.codebook[present] = total / smoothed[..., None]
+        if self.revive:
+            self.revive_codes(tokens, ids, class_ids, present)
+
+    def revive_codes(self, tokens: Tensor, ids: Tensor, class_ids: Tensor, present: Tensor) -> None:
+        """Move codes with under a twentieth of their class's mean count onto badly quantised tokens of that class."""
+        mean = self.cluster_size.mean(1)  # (classes,)
+        rows, code = (self.cluster_size[present] < 0.05 * mean[present, None]).nonzero(as_tuple=True)
+        if not len(rows):
+            return
+        dead = present[rows]  # (n,) class of each dead code
+        error = (tokens - self.lookup(ids, class_ids)).square().sum(-1) + 1e-12  # (B, L)
+        image = torch.multinomial((dead[:, None] == class_ids) * error.mean(1), 1)[:, 0]
+        place = torch.multinomial(error[image], 1)[:, 0]
+        self.codebook[dead, code] = tokens[image, place]
+        self.cluster_size[dead, code] = mean[dead]
+        self.cluster_sum[dead, code] = tokens[image, place] * mean[dead, None]
+
+    @torch.no_grad()
+    def start(self, tokens: Tensor, class_id: int) -> None:
+        """Put one class's codebook on the k-means centres of its `tokens` (N, D)."""
+        centres, counts = kmeans(tokens.float(), self.codebook.shape[1])
+        # At least a small count each, so that the sum and the centre agree for a code no token chose.
+        counts = counts.clamp(min=0.1) / counts.mean()
+        self.codebook[class_id] = centres
+        self.cluster_size[class_id] = counts
+        self.cluster_sum[class_id] = centres * counts[:, None]
+
+    @torch.no_grad()
+    def report(self) -> tuple[float, float]:
+        """Share of codes used and perplexity (1 to K) since the last call, means over the classes seen."""
+        seen = self.usage[self.usage.sum(1) > 0]
+        self.usage.zero_()
+        if not len(seen):
+            return 0.0, 0.0
+        share = seen / seen.sum(1, keepdim=True)
+        perplexity = torch.exp(-torch.xlogy(share, share).sum(1))
+        return float((seen > 0).float().mean()), float(perplexity.mean())
+
+
+class HierarchicalQuantizer(nn.Module):
+    """Five codebooks (for four layers): the top one on h_4, the others on [h_l ; top code]. Paper, section 3.2."""
+
+    def __init__(self, levels: int, classes: int, codes: int, width: int, decay: float, revive: bool) -> None:
+        super().__init__()
+        self.top = VectorQuantizer(classes, codes, width, decay, revive)
+        # From deep to shallow, the order in which the decoder asks: levels N-1, ..., 0.
+        self.levels = nn.ModuleList(
+            VectorQuantizer(classes, codes, 2 * width, decay, revive) for _ in range(levels)
+        )
+
+    @property
+    def quantizers(self) -> list[VectorQuantizer]:
+        """Top, then deep to shallow."""
+        return [self.top, *self.levels]  # type: ignore[list-item]
+
+    def forward(
+        self, states: tuple[Tensor, ...], class_ids: Tensor
+    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor, Tensor]:
+        """States h_0..h_N, each (B, L, D) -> codes z_{N-1}..z_0, each (B, L, 2D); code ids (B, N+1, L), top
+        first; the commitment loss (), summed over levels; and the tokens of level 0, [h_0 ; top code] (B, L, 2D).
+        """
+        top, ids, commitment = self.top(states[-1], class_ids)
+        codes, all_ids, joined = [], [ids], states[0]
+        for quantizer, state in zip(self.levels, reversed(states[:-1]), strict=True):
+            joined = torch.cat([state.float(), top], dim=-1)  # (B, L, 2D)
+            code, ids, loss = quantizer(joined, class_ids)
+            codes.append(code)
+            all_ids.append(ids)
+            commitment = commitment + loss
+        return tuple(codes), torch.stack(all_ids, 1), commitment, joined
+
+    @torch.no_grad()
+    def start(self, states: tuple[Tensor, ...], class_id: int) -> None:
+        """k-means start of every level for one class, from the states of its training images."""
+        self.top.start(states[-1].flatten(0, 1), class_id)
+        ids = torch.full((len(states[0]),), class_id, device=states[0].device)
+        prototypes = self.top.codebook[ids]
+        top = self.top.lookup(nearest(states[-1].float(), prototypes), ids)
+        for quantizer, state in zip(self.levels, reversed(states[:-1]), strict=True):
+            quantizer.start(torch.cat([state.float(), top], dim=-1).flatten(0, 1), class_id)  # type: ignore[operator]

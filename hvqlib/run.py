@@ -1,0 +1,101 @@
+"""A run folder: what a training leaves behind and everything after it reads. safetensors and JSON, nothing unpickled."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from .config import Config, InputError
+from .knn import NearestNeighbour
+from .model import HVQTrans
+
+FORMAT = 1
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file beside its place and rename it there, so that it is never seen half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def build_model(config: Config, channels: int, classes: int) -> HVQTrans | NearestNeighbour:
+    """The untrained model of a configuration."""
+    return (NearestNeighbour if config.method == "knn" else HVQTrans)(config, channels, classes)
+
+
+def write_run(out: Path, config: Config, classes: tuple[str, ...], channels: int, fingerprint: str) -> None:
+    """Write `config.json`: what the run is, fixed from its first moment."""
+    about = {
+        "format": FORMAT,
+        "classes": list(classes),
+        "channels": channels,
+        "backbone_fingerprint": fingerprint,
+        "config": asdict(config),
+    }
+    write_atomic(out / "config.json", (json.dumps(about, indent=2) + "\n").encode())
+
+
+def read_run(run: Path) -> tuple[Config, tuple[str, ...], int, str]:
+    """What :func:`write_run` wrote: configuration, class names, channels, fingerprint of the backbone."""
+    path = Path(run) / "config.json"
+    try:
+        about = json.loads(path.read_text())
+        if about["format"] != FORMAT:
+            raise InputError(f"{path} has format {about['format']}, this version reads {FORMAT}: train again.")
+        config = Config.from_dict(about["config"])
+        return config, tuple(about["classes"]), about["channels"], about["backbone_fingerprint"]
+    except FileNotFoundError:
+        raise InputError(f"{run} holds no run (no config.json): give the --out folder of a training.") from None
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a run's configuration ({error!r}): train again into a new folder.") from error
+
+
+def write_checkpoint(out: Path, tensors: Mapping[str, Tensor], state: Mapping[str, object]) -> None:
+    """Replace `checkpoint.safetensors`: all tensors, and `state` as JSON in its header."""
+    content = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, {"state": json.dumps(state)})
+    write_atomic(out / "checkpoint.safetensors", content)
+
+
+def read_checkpoint(run: Path) -> tuple[dict[str, Tensor], dict]:
+    """The tensors and the state of a run's last checkpoint."""
+    path = Path(run) / "checkpoint.safetensors"
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = json.loads(file.metadata()["state"])
+            return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118
+    except FileNotFoundError:
+        raise InputError(f"{run} holds no checkpoint yet: train it first (hvq train ... --resume).") from None
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}): delete it and train again.") from error
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names start with `prefix`, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def load_weights(model: torch.nn.Module, tensors: Mapping[str, Tensor], run: Path) -> None:
+    """Put a checkpoint's tensors into the model that its configuration describes."""
+    try:
+        model.load_state_dict(part(tensors, "model."))
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise InputError(f"{run}/checkpoint.safetensors does not fit its config.json ({first}).") from error

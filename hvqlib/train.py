@@ -1,0 +1,225 @@
+"""The training loop: from a data set to a run folder, resumable to the bit."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from .backbone import Backbone, Standardize, extract_features
+from .config import Config, InputError, RunError
+from .data import AnomalyDataset
+from .knn import NearestNeighbour
+from .model import HVQTrans
+from .run import build_model, load_weights, read_checkpoint, read_run, write_checkpoint, write_run
+
+COLUMNS = ("loss", "commitment", "lr", "usage", "perplexity")  # of the history, a row a step
+
+
+def train(
+    config: Config,
+    dataset: AnomalyDataset,
+    out: str | Path,
+    *,
+    minutes: float | None = None,
+    resume: bool = False,
+    cache: str | Path | None = None,
+    checkpoint_every: int = 100,
+    device: str | None = None,
+    progress: bool = True,
+) -> Path:
+    """Train on a data set's normal images; the last weights are the result.
+
+    Parameters
+    ----------
+    config : what to train. With `resume` it must equal the run's own.
+    dataset : only its training images are looked at.
+    out : the run folder; must be new, or hold the run to resume.
+    minutes : stop after this many minutes, feature extraction included; the learning rate then follows the clock
+        instead of the step count, so that the run ends annealed whatever the machine's speed.
+    resume : go on from the last checkpoint (or begin, if there is none). Without `minutes` the final weights equal
+        those of an uninterrupted run bit for bit on the same machine.
+    cache : folder for the frozen features; None keeps them in memory only.
+    checkpoint_every : steps between checkpoints.
+    device : "cpu", "cuda", ...; the first GPU if there is one when not given.
+
+    Returns
+    -------
+    The run folder, with config.json and checkpoint.safetensors.
+
+    Raises
+    ------
+    InputError : `out` holds another run, or the images or settings changed since it was started.
+    RunError : the loss is not finite; the last good checkpoint is kept.
+    """
+    began, out = time.monotonic(), Path(out)
+    started = (out / "config.json").exists()
+    if started and not resume:
+        raise InputError(f"{out} already holds a run: add --resume to continue it, or choose another --out.")
+    if minutes is not None and not minutes > 0:
+        raise InputError(f"--minutes is {minutes}; it must be above 0.")
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    backbone = Backbone(config.backbone, config.image_size, config.grid).to(place)
+    about = (config, dataset.classes, backbone.channels, backbone.fingerprint)
+    if started and read_run(out) != about:
+        raise InputError(f"{out} was started with other settings, classes or backbone: choose another --out.")
+    paths = [sample.path for sample in dataset.train]
+    features = extract_features(backbone, paths, cache, progress=progress)
+    class_ids = torch.tensor([sample.class_id for sample in dataset.train])
+    del backbone
+    standardize = Standardize.fit(features)
+    features = standardize(features)
+
+    torch.manual_seed(config.seed)
+    model = build_model(config, features.shape[1], len(dataset.classes)).to(place)
+    if not started:
+        write_run(out, *about)
+    extra = {"standardize." + name: value for name, value in standardize.state_dict().items()}
+    if isinstance(model, NearestNeighbour):
+        model.fit(features)
+        tensors = {"model." + name: value for name, value in model.state_dict().items()}
+        write_checkpoint(out, tensors | extra, {"step": 1, "seconds": time.monotonic() - began, "done": True})
+        return out
+    loop = _Loop(model, features, class_ids, extra, out, minutes, checkpoint_every, began)
+    if started and (out / "checkpoint.safetensors").exists():
+        loop.restore()
+    else:
+        loop.start_codebooks()
+    loop.run(progress)
+    return out
+
+
+class _Loop:
+    """State of one training: model, optimiser, step, seconds, history."""
+
+    def __init__(
+        self,
+        model: HVQTrans,
+        features: Tensor,  # (N, C, H, W), standardised
+        class_ids: Tensor,  # (N,)
+        extra: dict[str, Tensor],
+        out: Path,
+        minutes: float | None,
+        checkpoint_every: int,
+        began: float,
+    ) -> None:
+        self.model, self.features, self.class_ids, self.extra, self.out = model, features, class_ids, extra, out
+        self.config, self.minutes, self.every, self.began = model.config, minutes, checkpoint_every, began
+        self.device = model.head_bias.device
+        self.per_epoch = math.ceil(len(features) / self.config.batch_size)
+        self.steps = self.config.epochs * self.per_epoch or self.config.steps
+        self.step, self.before, self.history = 0, 0.0, []
+        parameters = model.parameters()
+        self.optimizer = torch.optim.AdamW(
+            parameters, self.config.lr, weight_decay=self.config.weight_decay, fused=True
+        )
+
+    def run(self, progress: bool) -> None:
+        """Steps until the run is done, with a checkpoint now and then and at the end."""
+        bar = tqdm(desc="training", total=self.steps if self.minutes is None else None, initial=self.step,
+                   unit="step", disable=not progress)  # fmt: skip
+        usage, perplexity = self.history[-1][3:] if self.history else (math.nan, math.nan)
+        done = self.progress() >= 1
+        while not done:
+            loss, commitment, lr = self.one_step()
+            if not math.isfinite(loss):
+                raise RunError(
+                    f"The loss is {loss} at step {self.step}: training stopped. {self.out} keeps the last good"
+                    " checkpoint; lower --lr, or look for broken images."
+                )
+            self.step += 1
+            if self.step % self.per_epoch == 0 and self.model.quantizer is not None:
+                reports = [q.report() for q in self.model.quantizer.quantizers]
+                usage, perplexity = (sum(column) / len(reports) for column in zip(*reports, strict=True))
+            self.history.append((loss, commitment, lr, usage, perplexity))
+            done = self.progress() >= 1
+            if done or self.step % self.every == 0:
+                self.save(done)
+            bar.set_postfix(loss=f"{loss:.3f}", perplexity=f"{perplexity:.0f}", left=self.left(), refresh=False)
+            bar.update()
+        bar.close()
+
+    def one_step(self) -> tuple[float, float, float]:
+        """One optimiser step; returns loss, commitment and learning rate. Every random number in it comes from
+        (seed, step), so a resumed run sees the same ones."""
+        epoch, number = divmod(self.step, self.per_epoch)
+        order = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
+        size = self.config.batch_size
+        batch = torch.randperm(len(self.features), generator=order)[number * size : (number + 1) * size]
+        torch.manual_seed(self.config.seed * 1_000_003 + self.step)
+        features, class_ids = self.features[batch].to(self.device), self.class_ids[batch].to(self.device)
+
+        lr = self.config.lr * rate(self.config.schedule, self.progress())
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.model.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            loss, output = self.model.loss(features, class_ids)
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimizer.step()
+        return float(loss.detach()), float(output.commitment.detach()), lr
+
+    def start_codebooks(self) -> None:
+        """k-means start of every class that has training images, on up to 64 of them."""
+        if self.config.init == "kmeans" and self.model.quantizer is not None:
+            self.model.eval()
+            for class_id in self.class_ids.unique().tolist():
+                some = self.features[self.class_ids == class_id][:64]
+                self.model.start_codebooks(some.to(self.device), class_id)
+
+    def seconds(self) -> float:
+        """Seconds spent so far, earlier parts of the run included."""
+        return self.before + time.monotonic() - self.began
+
+    def progress(self) -> float:
+        """Share of the run that is done, by the clock where one is set, else by steps."""
+        if self.minutes is None:
+            return self.step / self.steps
+        return self.seconds() / (60 * self.minutes) if self.step else 0.0
+
+    def left(self) -> str:
+        """Time left, for the progress bar."""
+        share = max(self.progress(), 1e-9)
+        return tqdm.format_interval(max(0.0, self.seconds() * (1 - share) / share))
+
+    def save(self, done: bool) -> None:
+        """Write everything the run needs to go on."""
+        tensors = {"model." + name: value for name, value in self.model.state_dict().items()} | self.extra
+        tensors["history"] = torch.tensor(self.history)
+        for name, parameter in self.model.named_parameters():
+            for key, value in self.optimizer.state[parameter].items():
+                tensors[f"optimizer.{key}.{name}"] = value
+        write_checkpoint(self.out, tensors, {"step": self.step, "seconds": self.seconds(), "done": done})
+
+    def restore(self) -> None:
+        """Go back to the last checkpoint."""
+        tensors, state = read_checkpoint(self.out)
+        if any(not torch.equal(tensors[name], value) for name, value in self.extra.items()):
+            raise InputError(f"The training images changed since {self.out} was started: choose another --out.")
+        load_weights(self.model, tensors, self.out)
+        for name, parameter in self.model.named_parameters():
+            keys = ("step", "exp_avg", "exp_avg_sq")
+            moments = {key: tensors[f"optimizer.{key}.{name}"] for key in keys}
+            self.optimizer.state[parameter] = {k: v.to(self.device) for k, v in moments.items()}
+        self.history = [tuple(row) for row in tensors["history"].tolist()]
+        self.step, self.before = state["step"], state["seconds"]
+
+
+def rate(schedule: str, progress: float) -> float:
+    """Learning rate as a share of its peak, at `progress` in [0, 1] through the run.
+
+    "one_cycle": linear from 1/25 to 1 over the first tenth, then half a cosine to 0 (Smith and Topin 2019).
+    "step": 1, then a tenth after 80 % (the release: 1000 epochs, a tenth after 800).
+    """
+    if schedule == "step":
+        return 1.0 if progress < 0.8 else 0.1
+    if progress < 0.1:
+        return 0.04 + 0.96 * progress / 0.1
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - 0.1) / 0.9)))

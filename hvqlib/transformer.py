@@ -1,0 +1,121 @@
+"""Encoder and decoder layers: post-norm Transformer blocks on token maps, batch first."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class PositionEmbedding(nn.Module):
+    """A learned vector for each row and each column; a place is [column ; row]. Returns (L, D)."""
+
+    def __init__(self, grid: tuple[int, int], width: int) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(torch.rand(grid[0], width // 2))
+        self.columns = nn.Parameter(torch.rand(grid[1], width // 2))
+
+    def forward(self) -> Tensor:
+        height, width = len(self.rows), len(self.columns)
+        columns = self.columns.expand(height, -1, -1)  # (H, W, D/2)
+        rows = self.rows[:, None].expand(-1, width, -1)  # (H, W, D/2)
+        return torch.cat([columns, rows], dim=-1).flatten(0, 1)  # (L, D)
+
+
+class Attention(nn.Module):
+    """Multi-head attention in which positions are added to queries and keys, not to values (as in DETR)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+
+    def split(self, x: Tensor) -> Tensor:
+        """(B, L, D) -> (B, heads, L, D / heads)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def forward(self, x: Tensor, memory: Tensor, position: Tensor) -> Tensor:
+        """Each token of `x` (B, L, D) gathers from `memory` (B, M, D). Returns (B, L, D)."""
+        q, k, v = self.query(x + position), self.key(memory + position), self.value(memory)
+        y = F.scaled_dot_product_attention(self.split(q), self.split(k), self.split(v))
+        return self.out(y.transpose(1, 2).flatten(2))
+
+    @torch.no_grad()
+    def weights(self, x: Tensor, memory: Tensor, position: Tensor) -> Tensor:
+        """The attention map (B, heads, L, M), rows summing to 1: for looking at, not for training."""
+        q, k = self.split(self.query(x + position)), self.split(self.key(memory + position))
+        return torch.softmax(q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5, dim=-1)
+
+
+class FeedForward(nn.Sequential):
+    """Two linear layers with a ReLU between, applied to each token alone."""
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width))
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention, then feed-forward; each added to its input and normalised."""
+
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = Attention(width, heads)
+        self.feedforward = FeedForward(width, feedforward, dropout)
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, position: Tensor) -> Tensor:
+        x = self.norm1(x + self.dropout(self.attention(x, x, position)))
+        return self.norm2(x + self.dropout(self.feedforward(x)))
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention, cross-attention to one level's codes, then feed-forward."""
+
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
+        super().__init__()
+        self.attention, self.cross = Attention(width, heads), Attention(width, heads)
+        self.feedforward = FeedForward(width, feedforward, dropout)
+        self.norm1, self.norm2, self.norm3 = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, codes: Tensor, position: Tensor) -> Tensor:
+        x = self.norm1(x + self.dropout(self.attention(x, x, position)))
+        x = self.norm2(x + self.dropout(self.cross(x, codes, position)))
+        return self.norm3(x + self.dropout(self.feedforward(x)))
+
+
+class Encoder(nn.Module):
+    """Tokens (B, L, D) -> the states h_0 (the tokens themselves) to h_N, each (B, L, D). Paper, section 3.1."""
+
+    def __init__(self, layers: int, width: int, heads: int, feedforward: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(width, heads, feedforward, dropout) for _ in range(layers))
+
+    def forward(self, tokens: Tensor, position: Tensor) -> tuple[Tensor, ...]:
+        states = [tokens]
+        for layer in self.layers:
+            states.append(layer(states[-1], position))
+        return tuple(states)
+
+
+class Decoder(nn.Module):
+    """Codes from deep to shallow, each (B, L, 2D) -> (B, L, 2D). Paper, section 3.2.
+
+    The decoder starts from the deepest level's codes and asks each level in turn, the deepest included, for what
+    it needs. It never sees a continuous state: whatever it says is said in prototypes.
+    """
+
+    def __init__(self, layers: int, width: int, heads: int, feedforward: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(DecoderLayer(width, heads, feedforward, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, codes: tuple[Tensor, ...], position: Tensor) -> Tensor:
+        x = codes[0]
+        for layer, level in zip(self.layers, codes, strict=True):
+            x = layer(x, level, position)
+        return self.norm(x)
