@@ -33,7 +33,7 @@ class Config:
 
     # Transformer (section 3.1)
     width: int = 64  # D, of a token; the decoder works at 2 D
-    heads: int = 8
+    heads: int = 4
     feedforward: int = 256
     layers: int = 4  # encoder layers, decoder layers, and so levels of codebooks
     dropout: float = 0.0  # on sublayer outputs; attention weights are never dropped (it is slow and buys nothing)
@@ -47,6 +47,7 @@ class Config:
 
     # Optimiser
     batch_size: int = 16
+    balance: float = 0.0  # 0: every image as often as another; 1: every class as often as another
     steps: int = 1200  # length of the run, when `epochs` is 0
     epochs: int = 0  # length of the run in passes over the training images
     lr: float = 2e-3
@@ -101,6 +102,7 @@ PRESETS: dict[str, Config] = {
         Config(),
         backbone="tf_efficientnet_b4",
         width=256,
+        heads=8,
         feedforward=1024,
         dropout=0.1,
         epochs=1000,

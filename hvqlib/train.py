@@ -11,10 +11,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .backbone import Backbone, Standardize, extract_features
+from .classes import ClassCentroids
 from .config import Config, InputError, RunError
 from .data import AnomalyDataset
 from .knn import NearestNeighbour
-from .model import HVQTrans
+from .model import HVQTrans, image_score
 from .run import build_model, load_weights, read_checkpoint, read_run, write_checkpoint, write_run
 
 COLUMNS = ("loss", "commitment", "lr", "usage", "perplexity")  # of the history, a row a step
@@ -79,11 +80,13 @@ def train(
     model = build_model(config, features.shape[1], len(dataset.classes)).to(place)
     if not started:
         write_run(out, *about)
-    extra = {"standardize." + name: value for name, value in standardize.state_dict().items()}
+    guess = ClassCentroids(features.shape[1], len(dataset.classes))
+    guess.fit(features, class_ids)
+    extra = _named("standardize", standardize) | _named("guess", guess)
     if isinstance(model, NearestNeighbour):
         model.fit(features)
-        tensors = {"model." + name: value for name, value in model.state_dict().items()}
-        write_checkpoint(out, tensors | extra, {"step": 1, "seconds": time.monotonic() - began, "done": True})
+        tensors = _named("model", model) | extra | {"normal_score": normal_score(model, features, class_ids)}
+        write_checkpoint(out, tensors, {"step": 1, "seconds": time.monotonic() - began, "done": True})
         return out
     loop = _Loop(model, features, class_ids, extra, out, minutes, checkpoint_every, began)
     if started and (out / "checkpoint.safetensors").exists():
@@ -148,9 +151,9 @@ class _Loop:
         """One optimiser step; returns loss, commitment and learning rate. Every random number in it comes from
         (seed, step), so a resumed run sees the same ones."""
         epoch, number = divmod(self.step, self.per_epoch)
-        order = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
+        order = epoch_order(self.class_ids, self.config.balance, self.config.seed * 1_000_003 + epoch)
         size = self.config.batch_size
-        batch = torch.randperm(len(self.features), generator=order)[number * size : (number + 1) * size]
+        batch = order[number * size : (number + 1) * size]
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)
         features, class_ids = self.features[batch].to(self.device), self.class_ids[batch].to(self.device)
 
@@ -191,8 +194,9 @@ class _Loop:
 
     def save(self, done: bool) -> None:
         """Write everything the run needs to go on."""
-        tensors = {"model." + name: value for name, value in self.model.state_dict().items()} | self.extra
-        tensors["history"] = torch.tensor(self.history)
+        tensors = _named("model", self.model) | self.extra
+        tensors["normal_score"] = normal_score(self.model, self.features, self.class_ids)
+        tensors["history"] = torch.tensor(self.history, dtype=torch.float64)
         for name, parameter in self.model.named_parameters():
             for key, value in self.optimizer.state[parameter].items():
                 tensors[f"optimizer.{key}.{name}"] = value
@@ -210,6 +214,35 @@ class _Loop:
             self.optimizer.state[parameter] = {k: v.to(self.device) for k, v in moments.items()}
         self.history = [tuple(row) for row in tensors["history"].tolist()]
         self.step, self.before = state["step"], state["seconds"]
+
+
+def epoch_order(class_ids: Tensor, balance: float, seed: int) -> Tensor:
+    """The order (N,) in which an epoch visits the training images.
+
+    With `balance` 0 a permutation; else drawn with replacement, an image of a class of n with weight n ** -balance,
+    so that at 1 a class with few images is seen as often as one with many.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if balance == 0:
+        return torch.randperm(len(class_ids), generator=generator)
+    weight = class_ids.bincount()[class_ids].double() ** -balance
+    return torch.multinomial(weight, len(weight), replacement=True, generator=generator)
+
+
+def normal_score(model: HVQTrans | NearestNeighbour, features: Tensor, class_ids: Tensor) -> Tensor:
+    """Median image score (classes,) of up to four training images of each class: the scale of a class's maps."""
+    model.eval()
+    place = next(iter(model.state_dict().values())).device
+    scores = torch.zeros(int(class_ids.max()) + 1)
+    for c in class_ids.unique().tolist():
+        some = (class_ids == c).nonzero()[:4, 0]
+        maps = model.anomaly_map(features[some].to(place), class_ids[some].to(place), model.config.score)
+        scores[c] = image_score(maps).median()
+    return scores
+
+
+def _named(prefix: str, module: torch.nn.Module) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
 
 
 def rate(schedule: str, progress: float) -> float:

@@ -1,0 +1,294 @@
+"""The frozen backbone: an ImageNet network from timm, and its features kept on disk.
+
+Four feature maps (strides 2, 4, 8, 16 for an EfficientNet) are resized to one grid and
+concatenated. The network never learns, so the features of an image are computed only once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import nn
+
+from hvqlib.config import InputError
+from hvqlib.data import read_image
+from hvqlib.pretrained import build_network, pixel_normalisation
+
+# Part of every cache key: raise it when read_image, preprocess or forward change their results.
+CACHE_VERSION = 1
+
+
+class Backbone(nn.Module):
+    """Frozen features of a timm network, on one grid.
+
+    Parameters
+    ----------
+    name : str
+        Any timm model that can return four feature maps (``features_only``).
+    image_size : int
+        Side S of the square image the network sees.
+    grid : int
+        Side g of the grid that all four maps are resized to.
+    weights : str or Path
+        "pretrained"; "random" (for tests and timing); or a file of tensors (see `pretrained`).
+
+    Attributes
+    ----------
+    channels : int
+        C, the channels of the four maps together: 192 for tf_efficientnet_lite0, 272 for the
+        paper's tf_efficientnet_b4.
+    mean, std : ndarray of float32, shape (3,)
+        Pixel normalisation, for pixels in 0 to 255.
+
+    Raises
+    ------
+    InputError
+        timm does not know the name, the network has no four maps at this size, or its weights
+        cannot be had.
+    """
+
+    def __init__(
+        self,
+        name: str = "tf_efficientnet_lite0",
+        image_size: int = 224,
+        grid: int = 14,
+        weights: str | Path = "pretrained",
+    ):
+        super().__init__()
+        self.name, self.image_size, self.grid = name, image_size, grid
+        net: Any = build_network(name, weights)
+        self.net = net.requires_grad_(False)
+        self.mean, self.std = pixel_normalisation(name, self.net)
+        self.eval()
+        channels = net.feature_info.channels()
+        try:
+            with torch.no_grad():
+                maps = self.net(torch.zeros(1, 3, image_size, image_size))
+            if [m.shape[1] for m in maps] != channels:
+                raise ValueError("its maps are not channels first")
+        except Exception as error:
+            raise InputError(
+                f"The backbone '{name}' gives no four maps for images of {image_size} pixels: use "
+                f"another image size or e.g. tf_efficientnet_lite0 ({error})."
+            ) from error
+        self.channels = sum(channels)
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Stay in evaluation mode whatever is asked: batch norm must never see training batches."""
+        return super().train(False)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over name, weights and pixel normalisation; hashed again at every look."""
+        constants = [self.name, self.mean.tolist(), self.std.tolist()]
+        digest = hashlib.sha256(json.dumps(constants).encode())
+        for key, tensor in self.net.state_dict().items():
+            digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def preprocess(self, image: np.ndarray) -> torch.Tensor:
+        """Resize an image to the square the network sees, and normalise its pixels.
+
+        Parameters
+        ----------
+        image : ndarray of uint8, shape (H, W, 3)
+
+        Returns
+        -------
+        Tensor of float32, shape (3, S, S)
+            Bilinear with antialiasing (PIL). The aspect ratio is not kept, as in the released code.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise InputError(f"An image should be uint8 of shape (H, W, 3), not {image.dtype} {image.shape}.")
+        size = (self.image_size, self.image_size)
+        small = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
+        pixels = (np.asarray(small, dtype=np.float32) - self.mean) / self.std  # (S, S, 3)
+        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Features on one grid.
+
+        Parameters
+        ----------
+        images : Tensor of float32, shape (B, 3, S, S)
+            From `preprocess`.
+
+        Returns
+        -------
+        Tensor of float32, shape (B, C, g, g)
+            Resized bilinearly with ``align_corners=True``, as the paper's released code does
+            (``nn.UpsamplingBilinear2d``): the corner cells of all maps coincide.
+        """
+        size = (self.grid, self.grid)
+        maps = [
+            F.interpolate(m.float(), size=size, mode="bilinear", align_corners=True)
+            for m in self.net(images)  # (B, C_l, h_l, w_l), large to small
+        ]
+        return torch.cat(maps, dim=1)  # (B, C, g, g)
+
+
+def extract_features(
+    backbone: Backbone,
+    paths: Sequence[str | Path],
+    cache: str | Path | None,
+    batch_size: int = 16,
+    progress: bool = False,
+) -> torch.Tensor:
+    """Features of image files, computed once and kept in a folder.
+
+    An entry is named by the SHA-256 of the image file, the backbone's fingerprint, image size and
+    grid, so it cannot be taken for another. It carries a checksum; an entry that fails any check is
+    computed again and replaced.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    paths : sequence of N paths
+    cache : Path or None
+        Folder of the entries; None keeps nothing. A folder that refuses gives one warning.
+    batch_size : int
+        Images that go through an accelerator at once. A CPU takes them one by one, which is as
+        fast, and keeps results bit for bit the same whatever was kept before.
+    progress : bool
+        Show a bar on stderr.
+
+    Returns
+    -------
+    Tensor of float32, shape (N, C, g, g), on the CPU
+
+    Raises
+    ------
+    InputError
+        An image cannot be read.
+    """
+    from tqdm.auto import tqdm
+
+    shape = (backbone.channels, backbone.grid, backbone.grid)
+    features = torch.empty(len(paths), *shape)
+    device = next(backbone.parameters()).device
+    step = 1 if device.type == "cpu" else batch_size
+    folder = None if cache is None else Path(cache)
+    fingerprint = "" if folder is None else backbone.fingerprint
+    bar = tqdm(total=len(paths), desc="features", unit="image", disable=not progress)
+
+    entries: dict[int, Path] = {}
+    missing: list[int] = []
+    for i, path in enumerate(paths):
+        if folder is not None:
+            entries[i] = folder / f"{_key(Path(path), backbone, fingerprint)}.safetensors"
+            kept = _read_entry(entries[i], shape)
+            if kept is not None:
+                features[i] = kept
+                bar.update()
+                continue
+        missing.append(i)
+
+    for start in range(0, len(missing), step):
+        batch = missing[start : start + step]
+        images = torch.stack([backbone.preprocess(read_image(paths[i])) for i in batch])
+        with torch.no_grad():  # not inference_mode: its tensors could not be trained on
+            features[batch] = backbone(images.to(device)).cpu()  # (b, C, g, g)
+        if folder is not None and not all(_write_entry(entries[i], features[i]) for i in batch):
+            folder = None  # warned once; the rest is only computed
+        bar.update(len(batch))
+    bar.close()
+    return features
+
+
+def _key(path: Path, backbone: Backbone, fingerprint: str) -> str:
+    try:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"The image '{path}' cannot be read: replace it ({error}).") from error
+    parts = [CACHE_VERSION, content, fingerprint, backbone.image_size, backbone.grid]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _checksum(tensor: torch.Tensor) -> str:
+    return hashlib.sha256(tensor.contiguous().numpy().tobytes()).hexdigest()
+
+
+def _read_entry(entry: Path, shape: tuple[int, ...]) -> torch.Tensor | None:
+    """A kept tensor, or None if there is none or anything about it is wrong."""
+    try:
+        with safe_open(entry, framework="pt") as file:
+            tensor, checksum = file.get_tensor("features"), file.metadata()["sha256"]
+    except Exception:  # missing, cut short, no safetensors file, no checksum: compute it again
+        return None
+    if tensor.dtype != torch.float32 or tensor.shape != shape or not tensor.isfinite().all():
+        return None
+    return tensor if _checksum(tensor) == checksum else None
+
+
+def _write_entry(entry: Path, tensor: torch.Tensor) -> bool:
+    """Keep a tensor under its name, whole or not at all; False and a warning if refused."""
+    temporary = entry.with_name(f"{entry.name}.{os.getpid()}.tmp")
+    content = save({"features": tensor.contiguous()}, metadata={"sha256": _checksum(tensor)})
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        os.replace(temporary, entry)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        warnings.warn(
+            f"Features cannot be kept in '{entry.parent}': going on without a cache ({error}).",
+            stacklevel=3,
+        )
+        return False
+    return True
+
+
+class Standardize(nn.Module):
+    """Give every feature channel mean 0 and standard deviation 1 over the training images.
+
+    Channels of a frozen network differ in scale by far; without this, training is very slow.
+
+    Attributes
+    ----------
+    mean, std : buffers of float32, shape (C, 1, 1)
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels, 1, 1))
+        self.register_buffer("std", torch.ones(channels, 1, 1))
+
+    @classmethod
+    def fit(cls, features: torch.Tensor) -> Standardize:
+        """Measure mean and standard deviation of features (N, C, g, g), summed in float64.
+
+        A standard deviation counts as at least a thousandth of the median one, so that a channel
+        that is constant over the training images stays finite, and is not blown up on others.
+        """
+        if features.ndim != 4 or len(features) == 0 or not features.isfinite().all():
+            raise InputError("Features should be finite numbers of shape (N, C, g, g), N > 0.")
+        count = features[:, 0].numel()
+        mean = sum(f.double().sum((1, 2)) for f in features)[:, None, None] / count  # (C, 1, 1)
+        variance = sum((f.double() - mean).square().sum((1, 2), keepdim=True) for f in features) / count
+        std = variance.sqrt()
+        result = cls(features.shape[1]).to(features.device)
+        result.mean.copy_(mean)
+        result.std.copy_(std.clamp(min=max(1e-3 * std.median().item(), 1e-6)))
+        return result
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(B, C, g, g) -> (B, C, g, g)."""
+        return (features - self.mean) / self.std

@@ -1,0 +1,167 @@
+"""The command line: hvq data | train | evaluate | predict.
+
+Results go to standard output, progress and messages to standard error. Exit status 0: done; 2: bad input, said in
+one sentence; 1: a run that failed through no fault of its input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from .config import PRESETS, Config, InputError, RunError
+
+CACHE = Path("data/cache")
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that says what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise InputError(f"{message[0].upper()}{message[1:]} (see {self.prog} --help).")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    main = _Parser(prog="hvq", description="Visual anomaly detection with HVQ-Trans: one model for many products.")
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    data = commands.add_parser("data", help="draw the bundled data set")
+    data.add_argument("name", choices=["foundry"])
+    data.add_argument("--out", type=Path, default=Path("data/foundry"), metavar="DIR", help="default: data/foundry")
+    data.add_argument("--seed", type=int, default=0)
+
+    train = commands.add_parser("train", help="train on the normal images of a folder in MVTec AD layout")
+    train.add_argument("--data", type=Path, required=True, metavar="DIR", help="CLASS/train/good/*.png inside")
+    train.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to make")
+    train.add_argument("--preset", choices=sorted(PRESETS), default="tiny", help="default: tiny (CPU, minutes)")
+    train.add_argument("--method", choices=["hvq", "continuous", "knn"], help="default: hvq; the others are baselines")
+    train.add_argument("--backbone", metavar="NAME", help="a timm model; default: the preset's")
+    train.add_argument("--minutes", type=float, metavar="M", help="train for M minutes instead of a number of steps")
+    train.add_argument("--steps", type=int, help="optimiser steps; default: the preset's")
+    train.add_argument("--seed", type=int, help="default: 0")
+    train.add_argument("--precision", choices=["float32", "bfloat16"], help="default: the preset's")
+    train.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint, if there is one")
+    train.add_argument("--checkpoint-every", type=int, default=100, metavar="N", help="steps; default: 100")
+
+    evaluate = commands.add_parser("evaluate", help="per-class metrics of a run on a data set's test images")
+    evaluate.add_argument("--run", type=Path, required=True)
+    evaluate.add_argument("--data", type=Path, required=True, metavar="DIR")
+    evaluate.add_argument("--score", choices=["residual", "released"], help="default: the run's")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the metrics here too")
+
+    predict = commands.add_parser("predict", help="score photographs, with a heat map beside each")
+    predict.add_argument("--run", type=Path, required=True)
+    predict.add_argument("--out", type=Path, required=True, metavar="DIR")
+    predict.add_argument("--class", dest="class_name", metavar="NAME", help="their class; guessed when not given")
+    predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+
+    for command in (train, evaluate, predict):
+        command.add_argument("--device", help='"cpu", "cuda", ...; default: the first GPU if there is one')
+    for command in (train, evaluate):
+        command.add_argument(
+            "--cache", type=Path, default=CACHE, metavar="DIR", help=f"folder of cached features; default: {CACHE}"
+        )
+    return main
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    try:
+        options = parser().parse_args(arguments)
+        COMMANDS[options.command](options)
+        return 0
+    except InputError as error:
+        print(f"hvq: {error}", file=sys.stderr)
+        return 2
+    except (RunError, OSError) as error:
+        print(f"hvq: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("hvq: stopped; a training goes on from its last checkpoint with --resume.", file=sys.stderr)
+        return 1
+
+
+def _data(options: argparse.Namespace) -> None:
+    from .synthetic import draw_foundry
+
+    drawn = draw_foundry(options.out, options.seed)
+    print(f"{options.out}: {'drawn' if drawn else 'already there'}", file=sys.stderr)
+
+
+def settings(options: argparse.Namespace) -> Config:
+    """The configuration that the options of `hvq train` ask for."""
+    names = ("method", "backbone", "steps", "seed", "precision")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if "steps" in given:
+        given["epochs"] = 0
+    config = replace(PRESETS[options.preset], **given)
+    return replace(config, score="residual") if config.method != "hvq" else config
+
+
+def _train(options: argparse.Namespace) -> None:
+    from .data import load_dataset
+    from .run import read_checkpoint
+    from .train import train
+
+    if options.checkpoint_every < 1:
+        raise InputError(f"--checkpoint-every is {options.checkpoint_every}; it must be 1 or more.")
+    train(
+        settings(options),
+        load_dataset(options.data),
+        options.out,
+        minutes=options.minutes,
+        resume=options.resume,
+        cache=options.cache,
+        checkpoint_every=options.checkpoint_every,
+        device=options.device,
+    )
+    tensors, state = read_checkpoint(options.out)
+    if "history" in tensors:
+        from .plots import curves
+
+        curves(tensors["history"].numpy(), options.out / "curves.png")
+    print(f"{options.out}: {state['step']} steps, {state['seconds']:.0f} s", file=sys.stderr)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from .data import load_dataset
+    from .evaluate import Detector, evaluate, table
+    from .plots import gallery
+    from .run import write_atomic
+
+    detector = Detector.load(options.run, options.device)
+    result = evaluate(
+        detector, load_dataset(options.data), cache=options.cache, score=options.score, progress=True
+    )
+    text = (json.dumps(result.metrics, indent=2) + "\n").encode()
+    for path in filter(None, (options.run / "metrics.json", options.json)):
+        write_atomic(path, text)
+    gallery(result.examples, options.run / "gallery.png")
+    print(table(result.metrics))
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from .data import read_image
+    from .evaluate import Detector, predict
+    from .plots import heat_map
+    from .run import write_atomic
+
+    rows = []
+    stems = [path.stem for path in options.images]
+    detector = Detector.load(options.run, options.device)
+    for i, found in enumerate(predict(detector, options.images, options.class_name, progress=True)):
+        name = stems[i] if stems.count(stems[i]) == 1 else f"{stems[i]}_{i}"
+        heat = options.out / f"{name}_heatmap.png"
+        heat_map(heat, read_image(found.path), found.anomaly_map, found.scale)
+        row = {"image": str(found.path), "class": found.class_name, "score": found.score, "heat_map": str(heat)}
+        rows.append(row)
+        print(f"{found.score:8.3f}  {found.class_name}  {found.path}")
+    write_atomic(options.out / "scores.json", (json.dumps(rows, indent=2) + "\n").encode())
+
+
+COMMANDS = {"data": _data, "train": _train, "evaluate": _evaluate, "predict": _predict}

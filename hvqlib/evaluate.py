@@ -1,0 +1,187 @@
+"""A trained run on images: per-class metrics of a data set, or maps and scores of loose files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .backbone import Backbone, Standardize, extract_features
+from .classes import ClassCentroids
+from .config import Config, InputError
+from .data import AnomalyDataset, Sample, read_mask
+from .knn import NearestNeighbour
+from .metrics import mean_over_classes, summarize
+from .model import HVQTrans, image_score
+from .run import build_model, load_weights, part, read_checkpoint, read_run
+
+METRICS = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
+
+
+@dataclass
+class Detector:
+    """A run, loaded: from image files to anomaly maps."""
+
+    config: Config
+    classes: tuple[str, ...]
+    backbone: Backbone
+    standardize: Standardize
+    guess: ClassCentroids
+    model: HVQTrans | NearestNeighbour
+    normal_score: Tensor  # (classes,), the median image score of training images
+
+    @classmethod
+    def load(cls, run: str | Path, device: str | None = None) -> Detector:
+        """Read a run folder. Raises InputError when it holds no trained run or does not fit this machine's backbone."""
+        config, classes, channels, fingerprint = read_run(Path(run))
+        tensors, _ = read_checkpoint(Path(run))
+        backbone = Backbone(config.backbone, config.image_size, config.grid)
+        if backbone.fingerprint != fingerprint:
+            raise InputError(
+                f"{run} was trained on other weights of {config.backbone} than this machine has: train again."
+            )
+        model = build_model(config, channels, len(classes))
+        load_weights(model, tensors, Path(run))
+        guess = ClassCentroids(channels, len(classes))
+        guess.load_state_dict(part(tensors, "guess."))
+        standardize = Standardize(tensors["standardize.mean"], tensors["standardize.std"])
+        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        parts = [module.to(place).eval() for module in (backbone, standardize, guess, model)]
+        return cls(config, classes, *parts, tensors["normal_score"])  # type: ignore[arg-type]
+
+    def maps(
+        self,
+        paths: Sequence[Path],
+        class_ids: Sequence[int] | None = None,
+        cache: str | Path | None = None,
+        progress: bool = False,
+        score: str | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Anomaly maps (N, S, S) float32, image scores (N,) and class ids (N,); the class is guessed if not given."""
+        place = self.standardize.mean.device
+        size = (self.config.image_size, self.config.image_size)
+        features = extract_features(self.backbone, paths, cache, progress=progress)
+        maps, scores, ids = [], [], []
+        for start in range(0, len(features), self.config.batch_size):
+            batch = self.standardize(features[start : start + self.config.batch_size].to(place))
+            if class_ids is None:
+                class_id = self.guess(batch)
+            else:
+                class_id = torch.tensor(class_ids[start : start + len(batch)], device=place)
+            maps.append(self.model.anomaly_map(batch, class_id, score or self.config.score, size))
+            scores.append(image_score(maps[-1]))
+            ids.append(class_id)
+        return tuple(torch.cat(parts).cpu().numpy() for parts in (maps, scores, ids))  # type: ignore[return-value]
+
+
+@dataclass
+class Example:
+    """One test image with what the detector made of it, for a gallery."""
+
+    sample: Sample
+    anomaly_map: np.ndarray  # (S, S)
+    score: float
+    scale: float  # map value that gets the brightest colour, the same for a whole class
+
+
+@dataclass
+class Evaluation:
+    """Metrics of a data set, and two telling examples a class (the median and the lowest-scored defective image)."""
+
+    metrics: dict  # {"classes": {name: {...}}, "mean": {...}, "n": {name: {...}}}
+    examples: list[Example]
+
+
+def evaluate(
+    detector: Detector,
+    dataset: AnomalyDataset,
+    *,
+    cache: str | Path | None = None,
+    score: str | None = None,
+    progress: bool = False,
+) -> Evaluation:
+    """Score every test image with its class given, one class at a time.
+
+    Returns
+    -------
+    Evaluation; its `metrics` has, for each class and their mean, the seven values of METRICS (null where the class
+    has no masks, or only good or only defective images), and under "n" the numbers of test images.
+
+    Raises
+    ------
+    InputError : the data set has a class the run was not trained on, or no test images.
+    """
+    strange = [name for name in dataset.classes if name not in detector.classes]
+    if strange:
+        raise InputError(
+            f"The run was not trained on {', '.join(strange)} (it knows {', '.join(detector.classes)}): "
+            "train on this data set first."
+        )
+    if not dataset.test:
+        raise InputError(f"{dataset.root} has no test images: put some into CLASS/test/good and CLASS/test/DEFECT.")
+    per_class, numbers, examples = {}, {}, []
+    for name in dataset.classes:
+        samples = [sample for sample in dataset.test if sample.class_name == name]
+        if not samples:
+            continue
+        class_ids = [detector.classes.index(name)] * len(samples)
+        maps, scores, _ = detector.maps([s.path for s in samples], class_ids, cache, progress, score)
+        labels = np.array([sample.label for sample in samples])
+        masks = None
+        if dataset.has_masks(name):
+            masks = np.stack([read_mask(sample, maps.shape[1]) for sample in samples])
+        per_class[name] = summarize(labels, scores, masks, None if masks is None else maps)
+        numbers[name] = {"good": int((labels == 0).sum()), "defective": int(labels.sum())}
+        ranked = sorted(np.flatnonzero(labels), key=lambda i: scores[i])
+        scale = float(np.quantile(maps, 0.999))
+        for i in dict.fromkeys([ranked[len(ranked) // 2], ranked[0]] if ranked else []):
+            examples.append(Example(samples[i], maps[i], float(scores[i]), scale))
+    metrics = {"classes": per_class, "mean": mean_over_classes(per_class), "n": numbers}
+    return Evaluation(metrics, examples)
+
+
+@dataclass
+class Prediction:
+    """What a detector says of one image file."""
+
+    path: Path
+    class_name: str  # given or guessed
+    score: float  # highest value of the smoothed map; higher is more anomalous
+    anomaly_map: np.ndarray  # (S, S)
+    scale: float  # map value for the brightest colour: twice a normal image's score
+
+
+def predict(
+    detector: Detector, paths: Sequence[str | Path], class_name: str | None = None, progress: bool = False
+) -> list[Prediction]:
+    """Score image files, all of class `class_name`, or each of the class its features look like.
+
+    Raises InputError when an image cannot be read or the run does not know the class.
+    """
+    class_ids = None
+    if class_name is not None:
+        if class_name not in detector.classes:
+            raise InputError(f"The run knows no class '{class_name}': choose from {', '.join(detector.classes)}.")
+        class_ids = [detector.classes.index(class_name)] * len(paths)
+    paths = [Path(path) for path in paths]
+    maps, scores, ids = detector.maps(paths, class_ids, progress=progress)
+    scales = 2 * detector.normal_score[ids]
+    return [
+        Prediction(path, detector.classes[c], float(score), anomaly_map, float(scale))
+        for path, c, score, anomaly_map, scale in zip(paths, ids, scores, maps, scales, strict=True)
+    ]
+
+
+def table(metrics: dict) -> str:
+    """The per-class table as text, values in percent."""
+    head = ("class", *(name.replace("_", " ") for name in METRICS))
+    rows = [*metrics["classes"].items(), ("mean", metrics["mean"])]
+    width = max(len(name) for name, _ in rows) + 2
+    cells = [[f"{100 * row[m]:.1f}" if row[m] is not None else "n/a" for m in METRICS] for _, row in rows]
+    lines = [head[0].ljust(width) + "".join(h.rjust(13) for h in head[1:])]
+    lines += [name.ljust(width) + "".join(c.rjust(13) for c in row) for (name, _), row in zip(rows, cells, strict=True)]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:-1], "-" * len(lines[0]), lines[-1]])

@@ -1,0 +1,49 @@
+"""What several rooms' tests share: a small data set on disk and a configuration that trains in seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hvqlib.config import Config
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of striped 64 x 64 pictures, 8 to train on, 3 good and 3 with a bright square; "stone" has no masks."""
+    root = tmp_path_factory.mktemp("small")
+    random = np.random.RandomState(0)
+
+    def picture(vertical: bool, hurt: bool) -> tuple[np.ndarray, np.ndarray]:
+        wave = np.sin(np.arange(64) / 3 + random.uniform(0, 6))
+        image = 120 + 60 * np.broadcast_to(wave if vertical else wave[:, None], (64, 64))[..., None]
+        image = image + random.normal(0, 8, (64, 64, 3))
+        mask = np.zeros((64, 64), bool)
+        if hurt:
+            y, x = random.randint(8, 40, 2)
+            mask[y : y + 16, x : x + 16] = True
+            image[mask] = (250, 30, 30)
+        return image.clip(0, 255).astype(np.uint8), mask
+
+    for name, vertical in (("cloth", True), ("stone", False)):
+        for folder, count in (("train/good", 8), ("test/good", 3), ("test/spot", 3)):
+            (root / name / folder).mkdir(parents=True)
+            for i in range(count):
+                image, mask = picture(vertical, folder.endswith("spot"))
+                Image.fromarray(image).save(root / name / folder / f"{i:03d}.png")
+                if folder.endswith("spot") and name == "cloth":
+                    (root / name / "ground_truth/spot").mkdir(parents=True, exist_ok=True)
+                    Image.fromarray(mask.astype(np.uint8) * 255).save(root / name / f"ground_truth/spot/{i:03d}_mask.png")
+    return root
+
+
+@pytest.fixture
+def small_config() -> Config:
+    """A model of a few thousand weights."""
+    return Config(image_size=64, grid=4, width=16, heads=2, feedforward=32, layers=2, codes=16, batch_size=4, steps=12)

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import hashlib
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import save_file
+
+from hvqlib.backbone import Backbone, Standardize, extract_features
+from hvqlib.config import InputError
+from hvqlib.data import read_image
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def lite() -> Backbone:
+    return Backbone()
+
+
+@pytest.fixture(scope="module")
+def small() -> Backbone:
+    torch.manual_seed(0)
+    return Backbone(image_size=64, grid=4, weights="random")
+
+
+@pytest.fixture
+def paths(tmp_path) -> list[Path]:
+    rng = np.random.default_rng(0)
+    result = [tmp_path / f"{i}.png" for i in range(5)]
+    for path in result:
+        Image.fromarray(rng.integers(0, 256, (50, 70, 3), dtype=np.uint8)).save(path)
+    return result
+
+
+def test_maps_are_resized_and_joined(lite):
+    images = torch.randn(2, 3, 224, 224)
+    features = lite(images)
+    assert features.shape == (2, 192, 14, 14) and features.dtype == torch.float32
+    assert lite.channels == 192
+    start = 0
+    for channels, side, one_map in zip((16, 24, 40, 112), (112, 56, 28, 14), lite.net(images), strict=True):
+        assert one_map.shape == (2, channels, side, side)
+        expected = F.interpolate(one_map, (14, 14), mode="bilinear", align_corners=True)
+        assert torch.equal(features[:, start : start + channels], expected)
+        # With aligned corners the corner cells are the corners of the map itself.
+        assert torch.allclose(features[:, start : start + channels, -1, -1], one_map[..., -1, -1])
+        start += channels
+
+
+def test_frozen_and_always_in_evaluation_mode(small):
+    assert not any(p.requires_grad for p in small.parameters())
+    images = torch.randn(2, 3, 64, 64)
+    before, state = small(images), {k: v.clone() for k, v in small.state_dict().items()}
+    parent = torch.nn.Sequential(small).train()
+    assert parent.training and not any(m.training for m in small.modules())
+    assert torch.equal(small(images), before)
+    assert all(torch.equal(v, state[k]) for k, v in small.state_dict().items())
+
+
+def test_preprocess(lite):
+    grey = lite.preprocess(np.full((30, 50, 3), 127, np.uint8))
+    assert grey.shape == (3, 224, 224) and grey.dtype == torch.float32
+    assert torch.equal(grey, torch.zeros(3, 224, 224))
+    image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    expected = (torch.from_numpy(image).permute(2, 0, 1).float() - 127) / 128
+    assert torch.equal(lite.preprocess(image), expected)
+    fine = np.tile(np.array([0, 254], np.uint8), (448, 448, 1)).reshape(448, 896, 1).repeat(3, 2)
+    inside = lite.preprocess(fine)[:, :, 1:-1]
+    assert inside.abs().max() < 0.05  # antialiased: fine stripes become grey
+    for bad in (image.astype(np.float32), image[:, :, 0], image[:, :, :2]):
+        with pytest.raises(InputError, match="uint8 of shape"):
+            lite.preprocess(bad)
+
+
+def test_fingerprint_follows_every_part(small):
+    first = small.fingerprint
+    assert first == small.fingerprint and len(first) == 64
+    weight = small.net.conv_stem.weight
+    kept = weight[0, 0, 0, 0].item()
+    weight[0, 0, 0, 0] += 1e-3
+    assert small.fingerprint != first
+    weight[0, 0, 0, 0] = kept
+    assert small.fingerprint == first
+    small.mean += 1
+    assert small.fingerprint != first
+    small.mean -= 1
+    small.name += "x"
+    assert small.fingerprint != first
+    small.name = small.name[:-1]
+    assert small.fingerprint == first
+
+
+def test_features_equal_one_pass_by_hand(small, paths):
+    features = extract_features(small, paths, None)
+    assert features.shape == (5, 192, 4, 4) and features.dtype == torch.float32
+    for path, one in zip(paths, features, strict=True):
+        expected = small(small.preprocess(read_image(path))[None])[0]
+        assert torch.allclose(one, expected, rtol=1e-4, atol=1e-5)
+    assert not features.is_inference() and not features.requires_grad
+    layer = torch.nn.Linear(4, 1)
+    layer(features).sum().backward()  # usable in training
+    assert extract_features(small, [], None).shape == (0, 192, 4, 4)
+
+
+def test_cache_gives_the_same_numbers(small, paths, tmp_path, monkeypatch):
+    cache = tmp_path / "deep" / "cache"
+    plain = extract_features(small, paths, None)
+    extract_features(small, paths[1:3], cache)  # some are kept, some are not
+    assert torch.equal(extract_features(small, paths, cache, batch_size=2), plain)
+    entries = list(cache.iterdir())
+    assert len(entries) == 5 and {e.suffix for e in entries} == {".safetensors"}
+    monkeypatch.setattr(Backbone, "forward", lambda *args: pytest.fail("computed again"))
+    hit = extract_features(small, [str(p) for p in paths[::-1]], cache)
+    assert torch.equal(hit, plain.flip(0)) and not hit.is_inference()
+
+
+def flip_last_byte(entry):
+    content = bytearray(entry.read_bytes())
+    content[-1] ^= 1
+    entry.write_bytes(content)
+
+
+def cut(entry):
+    entry.write_bytes(entry.read_bytes()[:-100])
+
+
+def store(tensor, checksum=None):
+    def spoil(entry):
+        right = hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
+        save_file({"features": tensor}, entry, metadata={"sha256": checksum or right})
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        flip_last_byte,
+        cut,
+        lambda entry: entry.write_bytes(b""),
+        lambda entry: entry.write_text("nonsense"),
+        lambda entry: save_file({"features": torch.zeros(192, 4, 4)}, entry),
+        store(torch.zeros(192, 4, 4), "wrong"),
+        store(torch.zeros(192, 5, 4)),
+        store(torch.zeros(192, 4, 4, dtype=torch.float64)),
+        store(torch.full((192, 4, 4), torch.nan)),
+    ],
+    ids=["flipped", "cut", "empty", "text", "unsigned", "mismatch", "shape", "dtype", "nan"],
+)
+def test_spoilt_entry_is_computed_again(small, paths, tmp_path, spoil):
+    cache = tmp_path / "cache"
+    plain = extract_features(small, paths[:1], cache)
+    (entry,) = cache.iterdir()
+    sound = entry.read_bytes()
+    spoil(entry)
+    assert entry.read_bytes() != sound
+    assert torch.equal(extract_features(small, paths[:1], cache), plain)
+    assert list(cache.iterdir()) == [entry] and entry.read_bytes() == sound
+
+
+def test_whatever_changes_the_features_changes_the_entry(small, paths, tmp_path):
+    cache = tmp_path / "cache"
+
+    def entries(net, path):
+        extract_features(net, [path], cache)
+        return {e.name for e in cache.iterdir()}
+
+    seen = entries(small, paths[0])
+    assert len(seen) == 1
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(paths[0].read_bytes())
+    assert entries(small, copy) == seen  # the name of the image does not matter
+    copy.write_bytes(paths[1].read_bytes())
+    assert len(entries(small, copy)) == 2  # its content does
+    state = tmp_path / "state.pt"
+    torch.save(small.net.state_dict(), state)
+    assert len(entries(Backbone(image_size=96, grid=4, weights=state), paths[0])) == 3
+    assert len(entries(Backbone(image_size=64, grid=5, weights=state), paths[0])) == 4
+    other = Backbone(image_size=64, grid=4, weights="random")
+    assert len(entries(other, paths[0])) == 5
+    assert torch.equal(extract_features(other, paths[:1], cache), extract_features(other, paths[:1], None))
+
+
+def test_cache_folder_that_refuses(small, paths, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.warns(UserWarning, match="going on without a cache") as caught:
+        features = extract_features(small, paths, tmp_path / "file" / "cache", batch_size=2)
+    assert len(caught) == 1
+    assert torch.equal(features, extract_features(small, paths, None))
+
+
+def test_unreadable_image_is_named(small, paths, tmp_path):
+    paths[3].write_text("not an image")
+    for cache in (None, tmp_path / "cache"):
+        with pytest.raises(InputError, match=r"3\.png' cannot be read"):
+            extract_features(small, paths, cache)
+        with pytest.raises(InputError, match=r"gone\.png' cannot be read"):
+            extract_features(small, [tmp_path / "gone.png"], cache)
+
+
+def test_progress_goes_to_stderr(small, paths, capsys):
+    extract_features(small, paths[:2], None)
+    assert capsys.readouterr() == ("", "")
+    extract_features(small, paths[:2], None, progress=True)
+    out, err = capsys.readouterr()
+    assert out == "" and "2/2" in err
+
+
+def test_standardize():
+    torch.manual_seed(0)
+    scale = torch.tensor([1e-3, 1.0, 1e3]).view(3, 1, 1)
+    features = torch.randn(20, 3, 5, 5) * scale + 50 * scale
+    standardize = Standardize.fit(features)
+    expected = features.numpy().astype(np.float64)
+    assert standardize.mean.shape == standardize.std.shape == (3, 1, 1)
+    assert np.allclose(standardize.mean.ravel(), expected.mean((0, 2, 3)), rtol=1e-6)
+    assert np.allclose(standardize.std.ravel(), expected.std((0, 2, 3)), rtol=1e-5)
+    result = standardize(features)
+    assert torch.allclose(result.mean((0, 2, 3)), torch.zeros(3), atol=1e-4)
+    assert torch.allclose(result.std((0, 2, 3)), torch.ones(3), atol=1e-2)
+    copy = Standardize(3)
+    copy.load_state_dict(standardize.state_dict())
+    assert torch.equal(copy(features), result)
+
+
+def test_standardize_constant_channel_stays_finite():
+    features = torch.randn(4, 3, 2, 2)
+    features[:, 1] = 7
+    standardize = Standardize.fit(features)
+    assert torch.equal(standardize(features)[:, 1], torch.zeros(4, 2, 2))
+    features[:, 1] = 8
+    assert standardize(features).abs().max() < 1e4
+    assert Standardize.fit(torch.ones(2, 3, 2, 2))(torch.ones(2, 3, 2, 2)).isfinite().all()
+
+
+def test_standardize_bad_input():
+    for bad in (torch.ones(3, 2, 2), torch.ones(0, 3, 2, 2), torch.full((1, 3, 2, 2), torch.nan)):
+        with pytest.raises(InputError, match="finite numbers of shape"):
+            Standardize.fit(bad)
+
+
+def test_no_warning_when_all_is_well(small, paths, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        extract_features(small, paths[:1], tmp_path / "cache")

@@ -1,0 +1,32 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from hvqlib.config import PRESETS, Config, InputError
+
+
+def test_json_round_trip():
+    config = replace(PRESETS["paper"], seed=7)
+    assert Config.from_dict(json.loads(config.to_json())) == config
+
+
+def test_paper_preset_is_the_published_one():
+    p = PRESETS["paper"]
+    assert (p.backbone, p.width, p.codes, p.layers, p.batch_size) == ("tf_efficientnet_b4", 256, 512, 4, 16)
+    assert (p.epochs, p.lr, p.weight_decay, p.clip, p.schedule, p.decay) == (1000, 1e-4, 1e-4, 0.1, "step", 0.99)
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"method": "magic"}, "method"),
+        ({"codes": 0}, "codes"),
+        ({"width": 30, "heads": 8}, "width"),
+        ({"steps": 0}, "steps"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+def test_bad_settings_are_named(values, word):
+    with pytest.raises(InputError, match=word):
+        Config.from_dict(values)

@@ -1,0 +1,103 @@
+"""The whole model: mixed batches against single images, the continuous baseline, maps by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hvqlib.config import Config, InputError
+from hvqlib.model import RELEASED_WEIGHT, HVQTrans, image_score, upsample
+
+SMALL = Config(width=16, heads=2, feedforward=32, codes=8, grid=4)
+
+
+@pytest.mark.parametrize(("classes", "grid", "channels"), [(1, (4, 4), 5), (7, (3, 5), 24), (40, (6, 6), 3)])
+def test_mixed_batch_equals_single_images(classes, grid, channels):
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, channels, classes, grid).eval()
+    features, class_ids = torch.randn(5, channels, *grid), torch.randint(classes, (5,))
+    whole = model(features, class_ids)
+    assert whole.reconstruction.shape == features.shape
+    assert whole.code_ids.shape == (5, 5, grid[0] * grid[1])
+    for i in range(5):
+        alone = model(features[i : i + 1], class_ids[i : i + 1])
+        torch.testing.assert_close(whole.reconstruction[i], alone.reconstruction[0], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(whole.transport_score[i], alone.transport_score[0], atol=1e-5, rtol=1e-4)
+
+
+def test_each_class_uses_its_own_head_and_codebooks():
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 2).eval()
+    features = torch.randn(1, 6, 4, 4)
+    zero, one = (model(features, torch.tensor([c])) for c in (0, 1))
+    assert not torch.equal(zero.codes[0], one.codes[0])
+    with torch.no_grad():
+        model.head_weight[1] += 1  # changes class 1 only
+    assert torch.equal(model(features, torch.tensor([0])).reconstruction, zero.reconstruction)
+    assert not torch.equal(model(features, torch.tensor([1])).reconstruction, one.reconstruction)
+
+
+def test_decoder_sees_the_image_through_code_ids_alone():
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 1).eval()
+    ids = torch.zeros(1, dtype=torch.long)
+    one = model(torch.randn(1, 6, 4, 4), ids)
+    other = model(one.reconstruction * 0 + torch.randn(1, 6, 4, 4), ids)
+    books = [q.codebook[0] for q in model.quantizer.levels]
+    for output in (one, other):
+        rebuilt = tuple(book[output.code_ids[:, 1 + i]] for i, book in enumerate(books))
+        torch.testing.assert_close(model.decode(rebuilt, ids), output.reconstruction, atol=1e-5, rtol=1e-4)
+
+
+def test_continuous_model_passes_states_through():
+    torch.manual_seed(0)
+    model = HVQTrans(replace(SMALL, method="continuous"), 6, 2).eval()
+    output = model(torch.randn(2, 6, 4, 4), torch.tensor([0, 1]))
+    torch.testing.assert_close(output.codes[-1], torch.cat([output.states[0], output.states[-1]], -1))
+    assert output.code_ids is None and output.transport_score is None and output.commitment == 0
+    with pytest.raises(InputError, match="residual"):
+        model.anomaly_map(torch.randn(1, 6, 4, 4), torch.tensor([0]), "released")
+
+
+def test_maps_by_hand():
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 1).eval()
+    features, ids = torch.randn(1, 6, 4, 4), torch.zeros(1, dtype=torch.long)
+    output = model(features, ids)
+    residual = np.sqrt(((output.reconstruction - features).detach().numpy()[0] ** 2).sum(0))
+    np.testing.assert_allclose(model.anomaly_map(features, ids, size=(4, 4))[0], residual, rtol=1e-5)
+    both = residual + RELEASED_WEIGHT * output.transport_score.view(4, 4).detach().numpy()
+    np.testing.assert_allclose(model.anomaly_map(features, ids, "released", (4, 4))[0], both, rtol=1e-5)
+    with pytest.raises(InputError, match="score"):
+        model.anomaly_map(features, ids, "magic")
+
+
+def test_upsampling_keeps_corners_and_is_linear_between():
+    small = torch.tensor([[[0.0, 1.0], [2.0, 3.0]]])
+    expected = np.linspace(0, 2, 5)[:, None] + np.linspace(0, 1, 9)
+    np.testing.assert_allclose(upsample(small, (5, 9))[0], expected, atol=1e-6)
+
+
+def test_image_score_is_the_highest_window_mean():
+    maps = torch.rand(2, 20, 20, dtype=torch.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(maps.numpy(), (16, 16), (1, 2)).mean((-1, -2))
+    np.testing.assert_allclose(image_score(maps), windows.max((1, 2)), rtol=1e-12)
+
+
+def test_loss_is_error_plus_a_quarter_of_commitment():
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 2).eval()
+    features, ids = torch.randn(3, 6, 4, 4), torch.tensor([0, 1, 1])
+    loss, output = model.loss(features, ids)
+    expected = (output.reconstruction - features).square().mean() + 0.25 * output.commitment
+    torch.testing.assert_close(loss, expected)
+
+
+def test_every_weight_learns():
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 2).train()
+    model.loss(torch.randn(4, 6, 4, 4), torch.tensor([0, 1, 1, 0]))[0].backward()
+    # A key's bias adds the same to every logit of a row, so the softmax takes its gradient away.
+    still = {n for n, p in model.named_parameters() if p.grad is None or p.grad.abs().max() == 0}
+    assert {n for n in still if not n.endswith("key.bias")} == set()

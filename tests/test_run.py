@@ -1,0 +1,55 @@
+import json
+
+import pytest
+import torch
+
+from hvqlib.config import Config, InputError
+from hvqlib.run import build_model, load_weights, read_checkpoint, read_run, write_atomic, write_checkpoint, write_run
+
+
+def test_run_round_trip(tmp_path):
+    about = (Config(seed=3), ("a", "b"), 192, "f" * 64)
+    write_run(tmp_path, *about)
+    assert read_run(tmp_path) == about
+
+
+def test_checkpoint_round_trip_is_exact(tmp_path):
+    tensors = {"a": torch.randn(3, 4), "b": torch.tensor([1, 2]), "c": torch.randn(2, dtype=torch.float64)}
+    write_checkpoint(tmp_path, tensors, {"step": 5, "seconds": 1.5})
+    back, state = read_checkpoint(tmp_path)
+    assert state == {"step": 5, "seconds": 1.5}
+    assert all(torch.equal(back[k], v) and back[k].dtype == v.dtype for k, v in tensors.items())
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    write_atomic(tmp_path / "file", b"old")
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_atomic(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_damage_is_a_sentence(tmp_path):
+    with pytest.raises(InputError, match=r"no config\.json"):
+        read_run(tmp_path)
+    with pytest.raises(InputError, match="no checkpoint yet"):
+        read_checkpoint(tmp_path)
+    write_checkpoint(tmp_path, {"a": torch.zeros(100)}, {})
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(InputError, match="damaged"):
+        read_checkpoint(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InputError, match="not a run's configuration"):
+        read_run(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"format": 99}))
+    with pytest.raises(InputError, match="format 99"):
+        read_run(tmp_path)
+
+
+def test_weights_of_another_shape_are_refused(tmp_path):
+    config = Config(width=8, heads=2, codes=4, feedforward=8)
+    with pytest.raises(InputError, match="does not fit"):
+        load_weights(build_model(config, 3, 2), {"model.head_bias": torch.zeros(9)}, tmp_path)
