@@ -1,0 +1,100 @@
+"""The command as people type it: what it writes, what it says when it cannot, and with which exit status."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from hvqlib import cli, config
+
+
+@pytest.fixture
+def small_preset(monkeypatch, small_config):
+    monkeypatch.setitem(config.PRESETS, "tiny", small_config)
+
+
+def test_train_evaluate_predict(small_preset, small_data, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", "--data", str(small_data), "--out", "run", "--seed", "3"]) == 0
+    assert cli.main(["evaluate", "--run", "run", "--data", str(small_data), "--json", "copy.json"]) == 0
+    printed = capsys.readouterr().out
+    assert "cloth" in printed and "stone" in printed and "mean" in printed
+    written = {p.name for p in (tmp_path / "run").iterdir()}
+    assert written == {"config.json", "checkpoint.safetensors", "curves.png", "metrics.json", "gallery.png"}
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert set(metrics) == {"classes", "mean", "n"} and metrics["classes"]["stone"]["aupro"] is None
+    assert json.loads((tmp_path / "copy.json").read_text()) == metrics
+
+    images = [str(small_data / "cloth/test/spot/000.png"), str(small_data / "stone/test/good/000.png")]
+    assert cli.main(["predict", "--run", "run", "--out", "found", *images]) == 0
+    rows = json.loads((tmp_path / "found/scores.json").read_text())
+    assert [r["class"] for r in rows] == ["cloth", "stone"] and [r["image"] for r in rows] == images
+    heat_maps = {tmp_path / r["heat_map"] for r in rows}
+    assert len(heat_maps) == 2 and all(p.exists() for p in heat_maps)
+
+
+def test_baselines_and_resume(small_preset, small_data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for method in ("knn", "continuous"):
+        assert cli.main(["train", "--data", str(small_data), "--out", method, "--method", method]) == 0
+        assert cli.main(["evaluate", "--run", method, "--data", str(small_data)]) == 0
+    assert cli.main(["train", "--data", str(small_data), "--out", "knn", "--method", "knn", "--resume"]) == 0
+
+
+def test_foundry_is_drawn_once(tmp_path, monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr("hvqlib.synthetic.draw_foundry", lambda out, seed: calls.append((out.name, seed)) or True)
+    assert cli.main(["data", "foundry", "--out", str(tmp_path / "f"), "--seed", "2"]) == 0
+    assert calls == [("f", 2)] and "drawn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("", "required"),
+        ("train", "--data"),
+        ("fly", "invalid choice"),
+        ("train --data nowhere --out r", "nowhere"),
+        ("train --data {data} --out {tmp}/r --preset huge", "huge"),
+        ("train --data {data} --out {tmp}/r --minutes -1", "minutes"),
+        ("train --data {data} --out {tmp}/r --minutes x", "minutes"),
+        ("train --data {data} --out {tmp}/r --steps 0", "steps"),
+        ("train --data {data} --out {tmp}/r --checkpoint-every 0", "checkpoint-every"),
+        ("train --data {data} --out {tmp}/r --backbone resnet_of_dreams", "resnet_of_dreams"),
+        ("evaluate --run {tmp} --data {data}", "no run"),
+        ("predict --run {tmp} --out {tmp}/p x.png", "no run"),
+    ],
+)
+def test_bad_arguments_are_one_sentence_and_status_two(line, word, small_data, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(line.format(data=small_data, tmp=tmp_path).split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and word in printed.err and len(printed.err.strip().splitlines()) == 1
+
+
+def test_no_traceback_and_a_status_from_the_real_command(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "hvqlib", "train", "--data", str(tmp_path), "--out", str(tmp_path / "r")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and "No class found" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_missing_weights_of_the_papers_backbone_are_a_sentence(small_data, tmp_path, capsys, monkeypatch):
+    import timm
+
+    monkeypatch.setattr("huggingface_hub.get_session", lambda: (_ for _ in ()).throw(OSError("no network")))
+    monkeypatch.setattr(timm, "create_model", lambda *a, **k: (_ for _ in ()).throw(OSError("no network")))
+    arguments = ["train", "--data", str(small_data), "--out", str(tmp_path / "r"), "--preset", "paper"]
+    assert cli.main(arguments) == 2
+    assert "weights of 'tf_efficientnet_b4' are not on this machine" in capsys.readouterr().err
+
+
+def test_options_change_the_preset():
+    options = cli.parser().parse_args("train --data d --out r --preset paper --steps 5 --seed 2".split())
+    assert cli.settings(options) == replace(config.PRESETS["paper"], steps=5, epochs=0, seed=2)
+    knn = cli.parser().parse_args("train --data d --out r --preset paper --method continuous".split())
+    assert cli.settings(knn).score == "residual"

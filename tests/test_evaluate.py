@@ -1,0 +1,79 @@
+"""A trained run judged by scikit-learn on the side; guessed classes; what is not available is null."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from hvqlib.config import InputError
+from hvqlib.data import load_dataset, read_mask
+from hvqlib.evaluate import Detector, evaluate, predict, table
+from hvqlib.metrics import METRICS
+from hvqlib.train import train
+
+
+@pytest.fixture(scope="module")
+def run(small_data, tmp_path_factory):
+    from hvqlib.config import Config
+
+    config = Config(image_size=64, grid=4, width=16, heads=2, feedforward=32, layers=2, codes=16, batch_size=4, steps=40)
+    return train(config, load_dataset(small_data), tmp_path_factory.mktemp("run") / "run", progress=False)
+
+
+def test_metrics_equal_scikit_learns(run, small_data):
+    dataset, detector = load_dataset(small_data), Detector.load(run)
+    metrics = evaluate(detector, dataset).metrics
+    for class_id, name in enumerate(dataset.classes):
+        samples = [s for s in dataset.test if s.class_name == name]
+        maps, scores, _ = detector.maps([s.path for s in samples], [class_id] * len(samples))
+        labels = [s.label for s in samples]
+        row = metrics["classes"][name]
+        assert set(row) == set(METRICS)
+        assert row["image_auroc"] == pytest.approx(roc_auc_score(labels, scores), abs=1e-9)
+        assert row["image_ap"] == pytest.approx(average_precision_score(labels, scores), abs=1e-9)
+        if name == "cloth":
+            masks = np.stack([read_mask(s, 64) for s in samples])
+            assert row["pixel_auroc"] == pytest.approx(roc_auc_score(masks.ravel(), maps.ravel()), abs=1e-9)
+    assert metrics["mean"]["pixel_auroc"] == metrics["classes"]["cloth"]["pixel_auroc"]
+    assert metrics["n"] == {name: {"good": 3, "defective": 3} for name in ("cloth", "stone")}
+
+
+def test_a_class_without_masks_has_null_pixel_metrics(run, small_data):
+    metrics = evaluate(Detector.load(run), load_dataset(small_data)).metrics
+    stone = metrics["classes"]["stone"]
+    assert all(stone[m] is None for m in METRICS if not m.startswith("image"))
+    assert "n/a" in table(metrics)
+
+
+def test_a_bright_square_is_found(run, small_data):
+    metrics = evaluate(Detector.load(run), load_dataset(small_data)).metrics
+    assert metrics["mean"]["image_auroc"] > 0.9 and metrics["mean"]["pixel_auroc"] > 0.8
+
+
+def test_order_of_classes_in_the_data_does_not_matter(run, small_data):
+    detector = Detector.load(run)
+    there = evaluate(detector, load_dataset(small_data)).metrics["classes"]
+    back = evaluate(detector, load_dataset(small_data, ["stone", "cloth"])).metrics["classes"]
+    one = evaluate(detector, load_dataset(small_data, ["stone"])).metrics["classes"]
+    assert there == back and one["stone"] == there["stone"]
+
+
+def test_predict_guesses_the_class_and_scores_like_evaluate(run, small_data):
+    dataset, detector = load_dataset(small_data), Detector.load(run)
+    found = predict(detector, [s.path for s in dataset.test])
+    assert [p.class_name for p in found] == [s.class_name for s in dataset.test]
+    _, scores, _ = detector.maps([s.path for s in dataset.test], [s.class_id for s in dataset.test])
+    np.testing.assert_allclose([p.score for p in found], scores, rtol=1e-5)
+    given = predict(detector, [dataset.test[0].path], "stone")[0]
+    assert given.class_name == "stone" and given.score != found[0].score
+
+
+def test_refusals(run, small_data, tmp_path):
+    detector = Detector.load(run)
+    with pytest.raises(InputError, match="knows no class 'gold'"):
+        predict(detector, [], "gold")
+    with pytest.raises(InputError, match="not trained on cloth"):
+        evaluate(replace(detector, classes=("stone", "other")), load_dataset(small_data))
+    with pytest.raises(InputError, match="no run"):
+        Detector.load(tmp_path)

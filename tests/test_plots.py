@@ -1,0 +1,34 @@
+import numpy as np
+from PIL import Image
+
+from hvqlib import plots
+from hvqlib.data import load_dataset
+from hvqlib.evaluate import Example
+
+
+def test_outline_surrounds_the_mask_and_leaves_it_visible():
+    picture, mask = np.zeros((20, 20, 3), np.uint8), np.zeros((20, 20), bool)
+    mask[8:12, 8:12] = True
+    drawn = plots.outline(picture, mask)
+    assert (drawn[mask] == 0).all() and (drawn[6, 9] == (213, 94, 0)).all() and (drawn[3, 3] == 0).all()
+    assert (picture == 0).all()
+
+
+def test_heat_map_stands_beside_the_picture(tmp_path):
+    picture = np.full((30, 40, 3), 200, np.uint8)
+    heat = np.zeros((8, 8))
+    heat[:4] = 5
+    plots.heat_map(tmp_path / "a.png", picture, heat, scale=5)
+    both = np.asarray(Image.open(tmp_path / "a.png"))
+    assert both.shape == (30, 80, 3) and (both[:, :40] == 200).all()
+    assert both[2, 60].sum() > 500 > 50 > both[-3, 60].sum()
+
+
+def test_curves_and_gallery_are_written_whole(tmp_path, small_data):
+    for usage in (0.5, np.nan):
+        plots.curves(np.column_stack([np.ones((60, 3)), np.full((60, 2), usage)]), tmp_path / "curves.png")
+        assert Image.open(tmp_path / "curves.png").width > 600
+    tests = [s for s in load_dataset(small_data).test if s.label]
+    plots.gallery([Example(s, np.eye(64), 1.0, 1.0) for s in tests[:2] + tests[-1:]], tmp_path / "gallery.png")
+    assert Image.open(tmp_path / "gallery.png").height > 300
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["curves.png", "gallery.png"]
