@@ -125,16 +125,16 @@ def misweave(piece: Cloth, hurt: Random) -> Surface:
 
 
 def snag(piece: Cloth, hurt: Random) -> Surface:
-    """One to three pulled threads: on top, tight and shining, or gone; the others close in."""
+    """Two or three pulled threads: on top, tight and shining, or gone; the others close in."""
     thread, middle, half = hurt.randint(22, 43), hurt.uniform(25, 39), hurt.uniform(5, 10)
-    wide = 0.5 * hurt.randint(1, 4)
+    wide = 0.5 * hurt.randint(2, 4)
     fade = cover(np.abs(piece.v - middle) - half, 2.0)
     off = piece.u - thread - wide
     drawn = piece._replace(u=piece.u + 0.55 * fade * off * np.exp(-((off / (0.6 + wide)) ** 2)))
     pulled = fade * (np.abs(drawn.u - thread - wide) < wide)
     if hurt.uniform() < 0.5:
         s = weave(drawn, lift=3.0 * pulled)
-        return s._replace(colour=s.colour * (1 + hurt.uniform(0.0, 0.2) * pulled)[..., None])
+        return s._replace(colour=s.colour * (1 + hurt.uniform(0.05, 0.25) * pulled)[..., None])
     return weave(drawn, cut=(1.3 * pulled, 0.0))
 
 
@@ -143,7 +143,7 @@ def torn(piece: Cloth, hurt: Random, edge: Array, ragged: float, spared: float) 
     ends = hurt.standard_normal((2, 64)) * ragged + 99 * (hurt.uniform(0, 1, (2, 64)) < spared)
     i, j = (np.clip(np.floor(t), 0, 63).astype(int) for t in (piece.u, piece.v))
     frizz = noise(hurt, 1.0)
-    fuzz = np.clip(frizz, 0, 1.5) * np.exp(-((np.maximum(edge, 0) / 4.0) ** 2))
+    fuzz = np.clip(frizz, 0, 1.5) * np.exp(-((np.maximum(edge, 0) / 2.5) ** 2))
     loose = piece._replace(hair=piece.hair + fuzz)
     return weave(
         loose, cut=(cover(edge + ends[0, i] + frizz, 2.0), cover(edge + ends[1, j] + frizz, 2.0))
@@ -178,4 +178,4 @@ def cloth(random: Random, defect: str | None, hurt: Random) -> tuple[Array, Arra
         spoilt = hole(piece, hurt)
     elif defect == "misweave":
         spoilt = misweave(piece, hurt)
-    return finish(clean, spoilt)
+    return finish(clean, spoilt, 5.0 if defect == "misweave" else 2.0)

@@ -100,7 +100,7 @@ PRESETS: dict[str, Config] = {
     # Lu et al. 2023, section 4.1 and the settings published with the release.
     "paper": replace(
         Config(),
-        backbone="tf_efficientnet_b4",
+        backbone="tf_efficientnet_b4.aa_in1k",  # the AutoAugment weights, as in the release
         width=256,
         heads=8,
         feedforward=1024,

@@ -107,7 +107,7 @@ def camera(picture: Array, random: Random, exposure: float = 0.06, grain: float 
     u, v = coordinates()
     falloff = 1 - random.uniform(0.02, 0.10) * (np.hypot(u, v) / 181) ** 2
     side = 1 + 0.05 * random.uniform(-1, 1) * u / 128 + 0.05 * random.uniform(-1, 1) * v / 128
-    warmth = 1 + 0.02 * random.standard_normal() * np.array([1, 0, -1])
+    warmth = 1 + 0.012 * random.standard_normal() * np.array([1, 0, -1])
     seen = blur(picture, soft) * (falloff * side)[..., None] * warmth * (1 + exposure * random.uniform(-1, 1))
     shot = random.standard_normal((SIZE, SIZE, 3)) * 0.6 + random.standard_normal((SIZE, SIZE, 1)) * 0.8
     return np.clip(seen + grain * shot * np.sqrt(0.25 + np.clip(seen, 0, 1)), 0, 1)
@@ -124,3 +124,51 @@ def clouds(random: Random, size: float | tuple[float, float]) -> Array:
     rows, columns = (int(SIZE / s) + 2 for s in np.broadcast_to(size, 2))
     broad = _spline(rows) @ random.standard_normal((rows, columns)) @ _spline(columns).T
     return (broad - broad.mean()) / (broad.std() + 1e-12)
+
+
+GLYPHS = {  # strokes in a 1 x 2 cell, y down
+    "H": [[(0, 0), (0, 2)], [(1, 0), (1, 2)], [(0, 1), (1, 1)]],
+    "V": [[(0, 0), (0.5, 2), (1, 0)]],
+    "Q": [[(0.5, 0), (1, 0.5), (1, 1.5), (0.5, 2), (0, 1.5), (0, 0.5), (0.5, 0)], [(0.6, 1.4), (1.1, 2.1)]],
+    "2": [[(0, 0.4), (0.3, 0), (0.8, 0.05), (1, 0.5), (0, 2), (1, 2)]],
+    "5": [[(1, 0), (0.1, 0), (0, 0.9), (0.6, 0.8), (1, 1.3), (0.7, 2), (0, 1.9)]],
+    "0": [[(0.5, 0), (1, 0.5), (1, 1.5), (0.5, 2), (0, 1.5), (0, 0.5), (0.5, 0)]],
+}
+
+
+def compare(clean: Array, hurt: Array) -> tuple[Array, Array]:
+    """The hurt scene, clean outside of its mask, and the mask: where the two differ visibly, tidied."""
+    changed = np.abs(np.clip(hurt, 0, 1) - clean).max(2) > 3 / 255
+    mask = ndimage.binary_closing(changed, np.ones((3, 3), bool), iterations=2)
+    label, count = ndimage.label(mask, np.ones((3, 3)))
+    size = ndimage.sum_labels(mask, label, np.arange(count + 1))
+    mask &= (size >= 12)[label]
+    return np.where(mask[..., None], np.clip(hurt, 0, 1), clean), mask
+
+
+def shift(a: Array, x: float, y: float) -> Array:
+    """`a` moved by whole pixels (it wraps round: only for what stays clear of the border)."""
+    return np.roll(a, (round(y), round(x)), (0, 1))
+
+
+def polar(angle: float, length: float = 1.0) -> tuple[float, float]:
+    """(x, y) of a vector."""
+    return length * np.cos(angle), length * np.sin(angle)
+
+
+def window(u: Array, v: Array, x: float, y: float, reach: float) -> tuple[slice, slice]:
+    """The rows and columns of the picture where (u, v) is within `reach` of (x, y)."""
+    near = (np.abs(u - x) < reach) & (np.abs(v - y) < reach)
+    rows, columns = np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def lettering(text: str, size: float, u: Array, v: Array) -> Array:
+    """Distance to the strokes of `text`, centred at the origin, letters `size` wide and twice as high."""
+    best = np.full(u.shape, np.inf)
+    for i, letter in enumerate(text):
+        left = (i - (len(text) - 1) / 2) * 1.6 - 0.5
+        for line in GLYPHS[letter]:
+            points = (np.array(line) + (left, -1)) * size
+            best = np.minimum(best, stroke(points, u, v))
+    return best

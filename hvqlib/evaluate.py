@@ -15,11 +15,10 @@ from .classes import ClassCentroids
 from .config import Config, InputError
 from .data import AnomalyDataset, Sample, read_mask
 from .knn import NearestNeighbour
-from .metrics import mean_over_classes, summarize
+from .metrics import METRICS, mean_over_classes, summarize
 from .model import HVQTrans, image_score
 from .run import build_model, load_weights, part, read_checkpoint, read_run
 
-METRICS = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
 
 
 @dataclass
@@ -48,10 +47,12 @@ class Detector:
         load_weights(model, tensors, Path(run))
         guess = ClassCentroids(channels, len(classes))
         guess.load_state_dict(part(tensors, "guess."))
-        standardize = Standardize(tensors["standardize.mean"], tensors["standardize.std"])
+        standardize = Standardize(channels)
+        standardize.load_state_dict(part(tensors, "standardize."))
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        parts = [module.to(place).eval() for module in (backbone, standardize, guess, model)]
-        return cls(config, classes, *parts, tensors["normal_score"])  # type: ignore[arg-type]
+        for module in (backbone, standardize, guess, model):
+            module.to(place).eval()
+        return cls(config, classes, backbone, standardize, guess, model, tensors["normal_score"])
 
     def maps(
         self,
@@ -167,12 +168,12 @@ def predict(
         if class_name not in detector.classes:
             raise InputError(f"The run knows no class '{class_name}': choose from {', '.join(detector.classes)}.")
         class_ids = [detector.classes.index(class_name)] * len(paths)
-    paths = [Path(path) for path in paths]
-    maps, scores, ids = detector.maps(paths, class_ids, progress=progress)
+    files = [Path(path) for path in paths]
+    maps, scores, ids = detector.maps(files, class_ids, progress=progress)
     scales = 2 * detector.normal_score[ids]
     return [
         Prediction(path, detector.classes[c], float(score), anomaly_map, float(scale))
-        for path, c, score, anomaly_map, scale in zip(paths, ids, scores, maps, scales, strict=True)
+        for path, c, score, anomaly_map, scale in zip(files, ids, scores, maps, scales, strict=True)
     ]
 
 

@@ -89,7 +89,7 @@ class HVQTrans(nn.Module):
             codes, ids, commitment, joined = self.quantizer(states, class_ids)
             score = None
             if not self.training:
-                score = released_score(joined, self.quantizer.levels[-1].codebook[class_ids])
+                score = released_score(joined, self.quantizer.quantizers[-1].codebook[class_ids])
         return Output(self.decode(codes, class_ids), codes, ids, states, commitment, score)
 
     def loss(self, features: Tensor, class_ids: Tensor) -> tuple[Tensor, Output]:
@@ -138,6 +138,6 @@ def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def image_score(maps: Tensor, window: int = 16) -> Tensor:
-    """Highest value of each map (B, H, W) after a `window` x `window` mean filter: (B,). As in UniAD and the release."""
+    """Highest value (B,) of each map (B, H, W) after a `window` x `window` mean filter, as in UniAD and the release."""
     window = min(window, *maps.shape[1:])
     return F.avg_pool2d(maps[:, None], window, stride=1).amax((1, 2, 3))

@@ -74,14 +74,16 @@ def convert(cls: type[HVQTrans], source: str | Path | Mapping[str, Tensor], head
 
 
 def _read(source: str | Path | Mapping[str, Tensor]) -> dict[str, Tensor]:
-    if not isinstance(source, Mapping):
+    if isinstance(source, Mapping):
+        content = source
+    else:
         try:
-            source = torch.load(source, map_location="cpu", weights_only=True)
+            content = torch.load(source, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             raise InputError(f"{source} does not exist; give the path of a released checkpoint.") from None
         except Exception as error:
             raise InputError(f"{source} cannot be read as plain tensors ({error}).") from error
-    values = source.get("state_dict", source)
+    values: Mapping[str, Tensor] = content.get("state_dict", content)  # type: ignore[assignment]
     return {name.removeprefix("module."): tensor for name, tensor in values.items()}
 
 

@@ -44,11 +44,16 @@ def picture(surface: Surface) -> Array:
     return np.clip(seen, 0.0, 1.0)
 
 
-def compare(clean: Array, spoilt: Array) -> tuple[Array, Array]:
-    """Scene and mask: `spoilt` where it visibly differs from `clean`; gaps closed, specks gone."""
-    ball = np.hypot(*np.mgrid[-2:3, -2:3]) < 2.5
-    changed = np.pad(np.abs(spoilt - clean).max(-1) > 2 / 255, 4)
-    changed = ndimage.binary_closing(changed, ball)[4:-4, 4:-4]
+def compare(clean: Array, spoilt: Array, gap: float = 2.0) -> tuple[Array, Array]:
+    """Scene and mask: `spoilt` where it visibly differs from `clean`; gaps closed, specks gone.
+
+    `gap` is the radius of the closing: wider for a defect that is a whole region.
+    """
+    reach = int(gap)
+    ball = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1]) < gap + 0.1
+    changed = np.pad(np.abs(spoilt - clean).max(-1) > 2 / 255, reach)
+    changed = ndimage.binary_closing(changed, ball)[reach:-reach, reach:-reach]
+    changed = ndimage.binary_fill_holes(changed)
     parts, count = ndimage.label(changed, np.ones((3, 3)))
     if count == 0:
         return clean, changed
@@ -57,12 +62,12 @@ def compare(clean: Array, spoilt: Array) -> tuple[Array, Array]:
     return np.where(mask[..., None], spoilt, clean), mask
 
 
-def finish(clean: Surface, spoilt: Surface | None) -> tuple[Array, Array]:
+def finish(clean: Surface, spoilt: Surface | None, gap: float = 2.0) -> tuple[Array, Array]:
     """Scene and mask of a piece, from its clean and (if it has a defect) its spoilt surface."""
     scene = picture(clean)
     if spoilt is None:
         return scene, np.zeros((SIZE, SIZE), bool)
-    return compare(scene, picture(spoilt))
+    return compare(scene, picture(spoilt), gap)
 
 
 def spot(hurt: Random, margin: float) -> tuple[float, float]:

@@ -162,4 +162,4 @@ def terrazzo(random: Random, defect: str | None, hurt: Random) -> tuple[Array, A
         spoilt = chipped(slab, clean, hurt)
     elif defect == "cluster":
         spoilt = cluster(slab, hurt)
-    return finish(clean, spoilt)
+    return finish(clean, spoilt, 5.0 if defect == "cluster" else 2.0)

@@ -116,7 +116,8 @@ class _Loop:
         self.device = model.head_bias.device
         self.per_epoch = math.ceil(len(features) / self.config.batch_size)
         self.steps = self.config.epochs * self.per_epoch or self.config.steps
-        self.step, self.before, self.history = 0, 0.0, []
+        self.step, self.before = 0, 0.0
+        self.history: list[tuple[float, ...]] = []
         parameters = model.parameters()
         self.optimizer = torch.optim.AdamW(
             parameters, self.config.lr, weight_decay=self.config.weight_decay, fused=True

@@ -90,7 +90,7 @@ def test_missing_weights_of_the_papers_backbone_are_a_sentence(small_data, tmp_p
     monkeypatch.setattr(timm, "create_model", lambda *a, **k: (_ for _ in ()).throw(OSError("no network")))
     arguments = ["train", "--data", str(small_data), "--out", str(tmp_path / "r"), "--preset", "paper"]
     assert cli.main(arguments) == 2
-    assert "weights of 'tf_efficientnet_b4' are not on this machine" in capsys.readouterr().err
+    assert "weights of 'tf_efficientnet_b4.aa_in1k' are not on this machine" in capsys.readouterr().err
 
 
 def test_options_change_the_preset():

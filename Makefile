@@ -1,0 +1,61 @@
+# make setup | run | test | lab | lint | tidy | clean-run
+# Another interpreter for the first setup:  make setup PYTHON=python3.12
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+DATA := data/foundry
+RUN := runs/demo
+LAB_ARGS ?=
+
+FIRST_NOTEBOOK := $(firstword $(wildcard notebooks/00_start_here.ipynb notebooks))
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+
+.DEFAULT_GOAL := setup
+.PHONY: setup run test lab lint tidy clean-run
+
+# $(call need_python,INTERPRETER): stop with a sentence where it is missing or too old.
+need_python = @$(1) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "hvqlib needs Python 3.11 or newer, and '$(1)' is not: name one with 'make setup PYTHON=python3.12' (remove .venv first if it was made with an older one)." >&2; exit 1; }
+
+setup: $(STAMP)
+
+# pip is the last thing venv writes, so a half-made .venv is made again. It is an order-only
+# prerequisite: a .venv that is there already (say, with a CPU-only torch in it) is kept and filled.
+$(BIN)/pip:
+	$(call need_python,$(PYTHON))
+	$(PYTHON) -m venv .venv
+
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/pip
+	$(call need_python,$(BIN)/python)
+	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
+	@touch $@
+
+# Each step finishes what is unfinished and leaves alone what is done: after Ctrl-C, run it again.
+run: setup
+	$(BIN)/hvq data foundry
+	$(BIN)/hvq train --data $(DATA) --out $(RUN) --preset tiny --resume
+	$(BIN)/hvq evaluate --run $(RUN) --data $(DATA)
+	@echo "Look at $(RUN)/gallery.png and $(RUN)/metrics.json. To train from the start: make clean-run run"
+
+clean-run:
+	rm -rf $(RUN)
+
+test: setup
+	$(BIN)/python -m pytest
+
+lab: setup
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. \
+		--LabApp.default_url=/lab/tree/$(FIRST_NOTEBOOK) $(LAB_ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Before a commit: format, and drop from notebooks the widget state that code hosts cannot show.
+tidy: setup
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+ifneq ($(NOTEBOOKS),)
+	$(BIN)/nbstripout --keep-output --keep-count --keep-id $(NOTEBOOKS)
+endif
