@@ -19,15 +19,13 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "hvqlib"
-ROOMS = {
-    path.stem: path for path in sorted(LIBRARY.glob("*.py")) if path.stem not in ("__init__", "__main__")
-}
+ROOMS = {path.stem: path for path in sorted(LIBRARY.glob("*.py")) if path.stem not in ("__init__", "__main__")}
 
 # A room imports rooms of its own line or of a line above it, never of one below.
 LAYERS = (
     "config",
     "data pretrained backbone transformer quantize transport classes metrics official",
-    "drawing textures objects synthetic",
+    "drawing surface wood cloth terrazzo circuit textures objects synthetic",
     "model knn",
     "run",
     "train evaluate",

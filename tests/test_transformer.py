@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from hvqlib.transformer import Attention, Decoder, DecoderLayer, Encoder, EncoderLayer, PositionEmbedding
+from hvqlib.transformer import Attention, Decoder, DecoderLayer, Dropout, Encoder, EncoderLayer, PositionEmbedding, attend
 
 
 def copy_attention(ours: Attention, width: int, heads: int) -> nn.MultiheadAttention:
@@ -70,3 +70,26 @@ def test_position_is_column_then_row_in_reading_order():
         for column in range(3):
             expected = torch.cat([embedding.columns[column], embedding.rows[row]])
             assert torch.equal(places[row * 3 + column], expected)
+
+
+def test_bfloat16_attention_is_the_float32_one_rounded():
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, 4, 9, 8) for _ in range(3))
+    exact = nn.functional.scaled_dot_product_attention(q, k, v)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = attend(q.bfloat16(), k.bfloat16(), v.bfloat16())
+    assert rounded.dtype == torch.bfloat16
+    torch.testing.assert_close(rounded.float(), exact, atol=0.03, rtol=0.03)
+
+
+def test_dropout_drops_its_share_keeps_the_mean_and_rests_in_evaluation():
+    torch.manual_seed(0)
+    dropout, x = Dropout(0.1), torch.ones(400, 1003)
+    y = dropout.train()(x)
+    dropped = (y == 0).double()
+    assert abs(dropped.mean() - 26 / 256) < 0.002
+    assert abs(y.mean() - 1) < 0.002
+    # Independent along both directions: neighbours are dropped together as often as chance has it.
+    for a, b in ((dropped[1:], dropped[:-1]), (dropped[:, 1:], dropped[:, :-1]), (dropped[:, 8:], dropped[:, :-8])):
+        assert abs((a * b).mean() - (26 / 256) ** 2) < 0.001
+    assert dropout.eval()(x) is x and Dropout(0.0).train()(x) is x
