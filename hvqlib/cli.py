@@ -135,9 +135,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from .run import write_atomic
 
     detector = Detector.load(options.run, options.device)
-    result = evaluate(
-        detector, load_dataset(options.data), cache=options.cache, score=options.score, progress=True
-    )
+    result = evaluate(detector, load_dataset(options.data), cache=options.cache, score=options.score, progress=True)
     text = (json.dumps(result.metrics, indent=2) + "\n").encode()
     for path in filter(None, (options.run / "metrics.json", options.json)):
         write_atomic(path, text)

@@ -20,7 +20,6 @@ from .model import HVQTrans, image_score
 from .run import build_model, load_weights, part, read_checkpoint, read_run
 
 
-
 @dataclass
 class Detector:
     """A run, loaded: from image files to anomaly maps."""

@@ -41,9 +41,7 @@ class HVQTrans(nn.Module):
     grid : (H, W) of the features; `config.grid` squared when not given.
     """
 
-    def __init__(
-        self, config: Config, channels: int, classes: int, grid: tuple[int, int] | None = None
-    ) -> None:
+    def __init__(self, config: Config, channels: int, classes: int, grid: tuple[int, int] | None = None) -> None:
         super().__init__()
         self.config = config
         self.grid = grid or (config.grid, config.grid)

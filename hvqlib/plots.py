@@ -1,4 +1,4 @@
-"""Static figures: one palette, safe for colour-blind eyes, readable at half size. Each function saves and returns None."""
+"""Static figures: one palette, safe for colour-blind eyes, readable at half size. Each saves and returns None."""
 
 from __future__ import annotations
 

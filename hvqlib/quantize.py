@@ -137,9 +137,7 @@ class HierarchicalQuantizer(nn.Module):
         super().__init__()
         self.top = VectorQuantizer(classes, codes, width, decay, revive)
         # From deep to shallow, the order in which the decoder asks: levels N-1, ..., 0.
-        self.levels = nn.ModuleList(
-            VectorQuantizer(classes, codes, 2 * width, decay, revive) for _ in range(levels)
-        )
+        self.levels = nn.ModuleList(VectorQuantizer(classes, codes, 2 * width, decay, revive) for _ in range(levels))
 
     @property
     def quantizers(self) -> list[VectorQuantizer]:

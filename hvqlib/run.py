@@ -1,4 +1,4 @@
-"""A run folder: what a training leaves behind and everything after it reads. safetensors and JSON, nothing unpickled."""
+"""A run folder: what a training leaves behind and everything after it reads. Only safetensors and JSON."""
 
 from __future__ import annotations
 

@@ -18,12 +18,10 @@ import numpy as np
 from PIL import Image
 
 from .config import InputError
-from .drawing import Array, Random, camera
-from .objects import OBJECTS
-from .textures import TEXTURES
+from .foundry import PRODUCTS
+from .foundry.drawing import Array, Random, camera
 
 VERSION = 1  # of the drawings: raise it whenever a picture changes
-PRODUCTS = {**TEXTURES, **OBJECTS}  # name -> (draw(random, defect, hurt) -> scene and mask, kinds of defect)
 COUNTS = {"train": 60, "good": 15, "defective": 30}  # pictures a product
 _SPLITS = ("train", "good", "defective")
 
@@ -79,7 +77,9 @@ def draw_foundry(root: str | Path, seed: int = 0, counts: dict[str, int] = COUNT
             there = None
         if there == about:
             return False
-        raise InputError(f"{root} holds something other than this data set ({about}): move it away or choose another folder.")
+        raise InputError(
+            f"{root} holds something other than this data set ({about}): move it away or choose another folder."
+        )
     beside = root.with_name(f".{root.name}.{os.getpid()}.part")
     shutil.rmtree(beside, ignore_errors=True)
     try:

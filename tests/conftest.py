@@ -16,7 +16,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two classes of striped 64 x 64 pictures, 8 to train on, 3 good and 3 with a bright square; "stone" has no masks."""
+    """Two classes of striped 64 x 64 pictures: 8 to train on, 3 good, 3 with a bright square. "stone" has no masks."""
     root = tmp_path_factory.mktemp("small")
     random = np.random.RandomState(0)
 
@@ -39,7 +39,9 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 Image.fromarray(image).save(root / name / folder / f"{i:03d}.png")
                 if folder.endswith("spot") and name == "cloth":
                     (root / name / "ground_truth/spot").mkdir(parents=True, exist_ok=True)
-                    Image.fromarray(mask.astype(np.uint8) * 255).save(root / name / f"ground_truth/spot/{i:03d}_mask.png")
+                    Image.fromarray(mask.astype(np.uint8) * 255).save(
+                        root / name / f"ground_truth/spot/{i:03d}_mask.png"
+                    )
     return root
 
 

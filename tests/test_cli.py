@@ -94,7 +94,9 @@ def test_missing_weights_of_the_papers_backbone_are_a_sentence(small_data, tmp_p
 
 
 def test_options_change_the_preset():
-    options = cli.parser().parse_args("train --data d --out r --preset paper --steps 5 --seed 2".split())
+    options = cli.parser().parse_args(
+        ["train", "--data", "d", "--out", "r", "--preset", "paper", "--steps", "5", "--seed", "2"]
+    )
     assert cli.settings(options) == replace(config.PRESETS["paper"], steps=5, epochs=0, seed=2)
-    knn = cli.parser().parse_args("train --data d --out r --preset paper --method continuous".split())
+    knn = cli.parser().parse_args(["train", "--data", "d", "--out", "r", "--preset", "paper", "--method", "continuous"])
     assert cli.settings(knn).score == "residual"

@@ -17,7 +17,9 @@ from hvqlib.train import train
 def run(small_data, tmp_path_factory):
     from hvqlib.config import Config
 
-    config = Config(image_size=64, grid=4, width=16, heads=2, feedforward=32, layers=2, codes=16, batch_size=4, steps=40)
+    config = Config(
+        image_size=64, grid=4, width=16, heads=2, feedforward=32, layers=2, codes=16, batch_size=4, steps=40
+    )
     return train(config, load_dataset(small_data), tmp_path_factory.mktemp("run") / "run", progress=False)
 
 

@@ -11,8 +11,9 @@ from PIL import Image
 
 from hvqlib.config import InputError
 from hvqlib.data import load_dataset, read_image, read_mask
-from hvqlib.drawing import Random
-from hvqlib.synthetic import COUNTS, PRODUCTS, draw, draw_foundry, plan
+from hvqlib.foundry import PRODUCTS
+from hvqlib.foundry.drawing import Random
+from hvqlib.synthetic import COUNTS, draw, draw_foundry, plan
 
 HASHES = json.loads((Path(__file__).parent / "fixtures/foundry_hashes.json").read_text())
 KINDS = [(product, kind) for product, (_, kinds) in PRODUCTS.items() for kind in (None, *kinds)]

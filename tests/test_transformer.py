@@ -3,7 +3,16 @@
 import torch
 from torch import nn
 
-from hvqlib.transformer import Attention, Decoder, DecoderLayer, Dropout, Encoder, EncoderLayer, PositionEmbedding, attend
+from hvqlib.transformer import (
+    Attention,
+    Decoder,
+    DecoderLayer,
+    Dropout,
+    Encoder,
+    EncoderLayer,
+    PositionEmbedding,
+    attend,
+)
 
 
 def copy_attention(ours: Attention, width: int, heads: int) -> nn.MultiheadAttention:
@@ -18,9 +27,7 @@ def copy_attention(ours: Attention, width: int, heads: int) -> nn.MultiheadAtten
 def test_attention_and_its_map_equal_torchs():
     torch.manual_seed(0)
     ours, x, memory, position = Attention(16, 4), torch.randn(3, 9, 16), torch.randn(3, 9, 16), torch.randn(9, 16)
-    expected, weights = copy_attention(ours, 16, 4)(
-        x + position, memory + position, memory, average_attn_weights=False
-    )
+    expected, weights = copy_attention(ours, 16, 4)(x + position, memory + position, memory, average_attn_weights=False)
     torch.testing.assert_close(ours(x, memory, position), expected, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(ours.weights(x, memory, position), weights, atol=1e-6, rtol=1e-5)
 

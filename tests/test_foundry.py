@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hvqlib import drawing
-from hvqlib.drawing import Random
+from hvqlib.foundry import drawing
+from hvqlib.foundry.drawing import Random
 
 
 def test_distances_are_euclidean():

@@ -13,9 +13,7 @@ STONE = np.array([  # white marble, sandstone, red porphyry, basalt, serpentine,
     [0.78, 0.76, 0.72], [0.68, 0.62, 0.55], [0.55, 0.45, 0.40],
     [0.43, 0.43, 0.43], [0.51, 0.53, 0.49], [0.60, 0.58, 0.57],
 ])  # fmt: skip
-STAIN_TERRAZZO = np.array(
-    [[0.50, 0.38, 0.26], [0.55, 0.42, 0.30], [0.50, 0.52, 0.55], [0.62, 0.40, 0.38]]
-)
+STAIN_TERRAZZO = np.array([[0.50, 0.38, 0.26], [0.55, 0.42, 0.30], [0.50, 0.52, 0.55], [0.62, 0.40, 0.38]])
 
 
 class Chips(NamedTuple):
@@ -28,7 +26,7 @@ class Chips(NamedTuple):
     tone: Array  # (n,) brightness
 
 
-def scatter(random: Random, radii: Array, middle: Array, spread: float, gap: float) -> Chips:
+def scatter(random: Random, radii: Array, middle: Array | tuple[float, float], spread: float, gap: float) -> Chips:
     """Throw chips one by one, largest first; a chip that would lie on another is thrown away.
 
     They land within `spread` of `middle`; `gap` is the least distance of two, in sums of radii.
@@ -144,9 +142,7 @@ def chipped(slab: Slab, clean: Surface, hurt: Random) -> Surface:
     k = hurt.choice(np.flatnonzero(fits))
     lost = Chips(*(a[[k]] for a in chips))
     _, edge = lay(lost._replace(radius=lost.radius * hurt.uniform(1.4, 2.5)))
-    return pitted(
-        clean, hurt, edge + slab.rough, hurt.uniform(4, 8), slab.cement * hurt.uniform(0.6, 0.85)
-    )
+    return pitted(clean, hurt, edge + slab.rough, hurt.uniform(4, 8), slab.cement * hurt.uniform(0.6, 0.85))
 
 
 def terrazzo(random: Random, defect: str | None, hurt: Random) -> tuple[Array, Array]:

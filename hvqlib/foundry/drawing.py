@@ -126,7 +126,7 @@ def clouds(random: Random, size: float | tuple[float, float]) -> Array:
     return (broad - broad.mean()) / (broad.std() + 1e-12)
 
 
-GLYPHS = {  # strokes in a 1 x 2 cell, y down
+GLYPHS: dict[str, list[list[tuple[float, float]]]] = {  # strokes in a 1 x 2 cell, y down
     "H": [[(0, 0), (0, 2)], [(1, 0), (1, 2)], [(0, 1), (1, 1)]],
     "V": [[(0, 0), (0.5, 2), (1, 0)]],
     "Q": [[(0.5, 0), (1, 0.5), (1, 1.5), (0.5, 2), (0, 1.5), (0, 0.5), (0.5, 0)], [(0.6, 1.4), (1.1, 2.1)]],
@@ -134,16 +134,6 @@ GLYPHS = {  # strokes in a 1 x 2 cell, y down
     "5": [[(1, 0), (0.1, 0), (0, 0.9), (0.6, 0.8), (1, 1.3), (0.7, 2), (0, 1.9)]],
     "0": [[(0.5, 0), (1, 0.5), (1, 1.5), (0.5, 2), (0, 1.5), (0, 0.5), (0.5, 0)]],
 }
-
-
-def compare(clean: Array, hurt: Array) -> tuple[Array, Array]:
-    """The hurt scene, clean outside of its mask, and the mask: where the two differ visibly, tidied."""
-    changed = np.abs(np.clip(hurt, 0, 1) - clean).max(2) > 3 / 255
-    mask = ndimage.binary_closing(changed, np.ones((3, 3), bool), iterations=2)
-    label, count = ndimage.label(mask, np.ones((3, 3)))
-    size = ndimage.sum_labels(mask, label, np.arange(count + 1))
-    mask &= (size >= 12)[label]
-    return np.where(mask[..., None], np.clip(hurt, 0, 1), clean), mask
 
 
 def shift(a: Array, x: float, y: float) -> Array:

@@ -8,9 +8,7 @@ from scipy import ndimage
 from .drawing import SIZE, Array, Random, blob, blur, clouds, coordinates, cover, noise
 from .surface import Surface, X, Y, dyed, finish, pitted, scratched, spot, stained
 
-STAIN_WOOD = np.array(
-    [[0.45, 0.33, 0.24], [0.42, 0.44, 0.48], [0.62, 0.50, 0.42], [0.60, 0.42, 0.38]]
-)
+STAIN_WOOD = np.array([[0.45, 0.33, 0.24], [0.42, 0.44, 0.48], [0.62, 0.50, 0.42], [0.60, 0.42, 0.38]])
 
 
 def flow(u: Array, v: Array, knots: list[tuple[float, float, float]]) -> tuple[Array, Array, Array]:
@@ -109,9 +107,7 @@ def inlay(s: Surface, hurt: Random) -> Surface:
     seam = np.exp(-((edge / 0.9) ** 2)) * hurt.uniform(0.05, 0.25)
     height = take(s.height)
     height[inside] -= (height - s.height)[inside].mean()  # flush with the board
-    return s._replace(
-        colour=colour * (1 - seam)[..., None], height=height - 0.3 * seam, shine=take(s.shine)
-    )
+    return s._replace(colour=colour * (1 - seam)[..., None], height=height - 0.3 * seam, shine=take(s.shine))
 
 
 def bored(s: Surface, hurt: Random) -> Surface:

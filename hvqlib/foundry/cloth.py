@@ -12,9 +12,7 @@ from .surface import Surface, X, Y, dyed, finish, spot, stained
 
 LINING = np.array([0.13, 0.12, 0.115])  # what a hole shows: a dark backing
 HERRINGBONE = 6  # threads in a leg of the zigzag; the check repeats with it, every 12 threads
-STAIN_CLOTH = np.array(
-    [[0.55, 0.40, 0.26], [0.38, 0.35, 0.34], [0.60, 0.44, 0.24], [0.42, 0.30, 0.30]]
-)
+STAIN_CLOTH = np.array([[0.55, 0.40, 0.26], [0.38, 0.35, 0.34], [0.60, 0.44, 0.24], [0.42, 0.30, 0.30]])
 
 
 class Cloth(NamedTuple):
@@ -64,9 +62,12 @@ def zigzag(thread: Array) -> Array:
 
 
 def weave(
-    piece: Cloth, move: tuple[Array, Array] = (0, 0), turn: Array | bool = False, lift: Array = 0.0,
-    cut: tuple[Array, Array] = (0.0, 0.0),
-) -> Surface:  # fmt: skip
+    piece: Cloth,
+    move: tuple[Array | int, Array | int] = (0, 0),
+    turn: Array | bool = False,
+    lift: Array | float = 0.0,
+    cut: tuple[Array | float, Array | float] = (0.0, 0.0),
+) -> Surface:
     """Interlace the threads 2 over 2.
 
     `move` shifts the pattern by whole threads, `turn` swaps warp and weft of the pattern, `lift`
@@ -90,9 +91,7 @@ def weave(
         profile = np.sqrt(np.clip(1 - (across / half) ** 2, 0, 1))
         swing = sign * np.tanh(2.0 * np.sin(np.pi / 2 * phase + np.pi / 4))
         ply = np.sin(2 * np.pi * (1.15 * along + sign * 1.1 * across) + 2.1 * thread)
-        height = (
-            1.5 * profile + 1.1 * swing + 0.16 * ply * profile + 0.12 * piece.fibre - 6 * cut[side]
-        )
+        height = 1.5 * profile + 1.1 * swing + 0.16 * ply * profile + 0.12 * piece.fibre - 6 * cut[side]
         layers.append((height + (lift if side == 0 else 0.0), ply, slub, piece.tone[side, thread]))
     over = cover(layers[1][0] - layers[0][0], 0.8)
     top = np.maximum(layers[0][0], layers[1][0])
@@ -100,9 +99,7 @@ def weave(
     weft_colour = np.where(np.asarray(turn)[..., None], piece.warp[p % 12], piece.weft[q % 12])
     yarns = []
     for colour, (_, ply, slub, tone) in zip((warp_colour, weft_colour), layers, strict=True):
-        yarns.append(
-            colour * (1 + 0.03 * tone + 0.03 * slub + 0.06 * ply + 0.08 * piece.fibre)[..., None]
-        )
+        yarns.append(colour * (1 + 0.03 * tone + 0.03 * slub + 0.06 * ply + 0.08 * piece.fibre)[..., None])
     colour = yarns[1] + (yarns[0] - yarns[1]) * over[..., None]
     colour = colour * np.clip(0.65 + 0.16 * top, 0.3, 1.1)[..., None]
     colour = colour + (0.75 - colour) * (0.30 * piece.hair)[..., None]
@@ -116,9 +113,7 @@ def misweave(piece: Cloth, hurt: Random) -> Surface:
     """A patch where the loom lost its place: the same weave, moved by some threads or turned."""
     ci, cj = hurt.randint(23, 42), hurt.randint(23, 42)
     wide, high = hurt.randint(9, 15), hurt.randint(9, 15)
-    inside = (np.abs(np.floor(piece.u) - ci) * 2 <= wide) & (
-        np.abs(np.floor(piece.v) - cj) * 2 <= high
-    )
+    inside = (np.abs(np.floor(piece.u) - ci) * 2 <= wide) & (np.abs(np.floor(piece.v) - cj) * 2 <= high)
     if hurt.uniform() < 0.5:
         return weave(piece, turn=inside)
     return weave(piece, move=(inside * hurt.randint(3, 9), inside * hurt.randint(2, 8)))
@@ -145,9 +140,7 @@ def torn(piece: Cloth, hurt: Random, edge: Array, ragged: float, spared: float) 
     frizz = noise(hurt, 1.0)
     fuzz = np.clip(frizz, 0, 1.5) * np.exp(-((np.maximum(edge, 0) / 2.5) ** 2))
     loose = piece._replace(hair=piece.hair + fuzz)
-    return weave(
-        loose, cut=(cover(edge + ends[0, i] + frizz, 2.0), cover(edge + ends[1, j] + frizz, 2.0))
-    )
+    return weave(loose, cut=(cover(edge + ends[0, i] + frizz, 2.0), cover(edge + ends[1, j] + frizz, 2.0)))
 
 
 def hole(piece: Cloth, hurt: Random) -> Surface:
