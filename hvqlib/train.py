@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -67,8 +68,11 @@ def train(
 
     backbone = Backbone(config.backbone, config.image_size, config.grid).to(place)
     about = (config, dataset.classes, backbone.channels, backbone.fingerprint)
-    if started and read_run(out) != about:
-        raise InputError(f"{out} was started with other settings, classes or backbone: choose another --out.")
+    if started and (there := read_run(out)) != about:
+        wanted, has = asdict(config), asdict(there[0])
+        changed = [f"{name} {has[name]!r}, now {wanted[name]!r}" for name in has if has[name] != wanted[name]]
+        what = "; ".join(changed) or "other classes or other weights of the backbone"
+        raise InputError(f"{out} was started with other settings ({what}): repeat them, or choose another --out.")
     paths = [sample.path for sample in dataset.train]
     features = extract_features(backbone, paths, cache, progress=progress)
     class_ids = torch.tensor([sample.class_id for sample in dataset.train])
