@@ -224,14 +224,19 @@ class _Loop:
 def epoch_order(class_ids: Tensor, balance: float, seed: int) -> Tensor:
     """The order (N,) in which an epoch visits the training images.
 
-    With `balance` 0 a permutation; else drawn with replacement, an image of a class of n with weight n ** -balance,
-    so that at 1 a class with few images is seen as often as one with many.
+    An image of a class of n is visited about n ** -balance times as often as an only one: with 0 every image once,
+    with 1 every class equally often, in between a compromise. Systematic sampling: an image that is due 2.3 visits
+    gets 2 or 3.
     """
     generator = torch.Generator().manual_seed(seed)
-    if balance == 0:
-        return torch.randperm(len(class_ids), generator=generator)
-    weight = class_ids.bincount()[class_ids].double() ** -balance
-    return torch.multinomial(weight, len(weight), replacement=True, generator=generator)
+    number = len(class_ids)
+    images = torch.randperm(number, generator=generator)
+    images = images[class_ids[images].argsort(stable=True)]  # class by class, shuffled within
+    weight = class_ids.bincount()[class_ids[images]].double() ** -balance
+    due = weight.cumsum(0) / weight.sum() * number  # (N,) visits due up to and with each image
+    done = (due - torch.rand(1, generator=generator)).ceil().clamp(0, number).long()
+    visits = images.repeat_interleave(done.diff(prepend=done.new_zeros(1)))
+    return visits[torch.randperm(number, generator=generator)]
 
 
 def normal_score(model: HVQTrans | NearestNeighbour, features: Tensor, class_ids: Tensor) -> Tensor:

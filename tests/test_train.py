@@ -14,7 +14,7 @@ from hvqlib.config import InputError, RunError
 from hvqlib.data import load_dataset
 from hvqlib.model import HVQTrans
 from hvqlib.run import read_checkpoint
-from hvqlib.train import rate, train
+from hvqlib.train import epoch_order, rate, train
 
 
 def trained(config, data, out, **options):
@@ -149,14 +149,17 @@ def test_knn_and_minutes_below_zero(small_data, small_config, tmp_path):
         trained(small_config, small_data, tmp_path / "x", minutes=float("nan"))
 
 
-def test_balance_draws_small_classes_as_often(small_config):
-    from hvqlib.train import epoch_order
-
+def test_balance_visits_small_classes_more_often():
     ids = torch.tensor([0] * 900 + [1] * 100)
-    plain = ids[epoch_order(ids, 0.0, seed=0)]
-    even = ids[epoch_order(ids, 1.0, seed=0)]
-    assert (plain == 1).sum() == 100
-    assert 400 < (even == 1).sum() < 600
+    for seed in range(3):
+        assert torch.equal(epoch_order(ids, 0.0, seed).sort().values, torch.arange(1000))
+        even = ids[epoch_order(ids, 1.0, seed)]
+        assert len(even) == 1000 and abs(int(even.sum()) - 500) <= 1
+        root = ids[epoch_order(ids, 0.5, seed)]  # 900 / 30 to 100 / 10: three quarters to one
+        assert abs(int(root.sum()) - 250) <= 1
+        equal = epoch_order(torch.arange(6).repeat_interleave(60), 0.5, seed)
+        assert torch.equal(equal.sort().values, torch.arange(360))  # nothing to balance: a permutation
+    assert not torch.equal(epoch_order(ids, 1.0, 0), epoch_order(ids, 1.0, 1))
 
 
 def test_rates():

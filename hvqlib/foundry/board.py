@@ -143,7 +143,7 @@ def laminate(random: Random, u: Array, v: Array, lamp: float) -> Array:
     green = green + random.uniform(-0.004, 0.006, 3)
     shading, gloss = light(blur(copper + 0.6 * pads, 0.8) + 0.03 * grain, lamp, 0.7, 0.06)
     across = (u * np.cos(lamp) + v * np.sin(lamp) - random.uniform(-20, 90)) / 70
-    sheen = random.uniform(0.01, 0.045) * np.exp(-(across**2)) * (1 + 0.2 * cloud)
+    sheen = random.uniform(0.01, 0.03) * np.exp(-(across**2)) * (1 + 0.2 * cloud)
     face = green * ((1 + 0.65 * copper) * (1 + 0.04 * cloud + 0.03 * grain) * shading)[..., None]
     face = face + (gloss + sheen)[..., None]
     tin = np.array([0.66, 0.65, 0.60]) + random.uniform(-0.04, 0.04)
@@ -155,8 +155,8 @@ def laminate(random: Random, u: Array, v: Array, lamp: float) -> Array:
 
 def pose(random: Random) -> dict:
     """What varies between good boards: place, light, mask, mat, tolerance of every component."""
-    angle, lamp = random.uniform(-0.035, 0.035), -2.2 + random.uniform(-0.35, 0.35)
-    u, v = coordinates(angle, tuple(128 + random.uniform(-3, 3, 2)))
+    angle, lamp = random.uniform(-0.025, 0.025), -2.2 + random.uniform(-0.3, 0.3)
+    u, v = coordinates(angle, tuple(128 + random.uniform(-2, 2, 2)))
     u, v = u / ZOOM, v / ZOOM
     sheet = box(u, v, WIDTH, HEIGHT, 5)
     for x, y in CORNERS:
@@ -170,7 +170,7 @@ def pose(random: Random) -> dict:
     return {
         **{"u": u, "v": v, "lamp": lamp, "on": cover(sheet + 2)},
         **{"bare": paint(bare, laminate(random, u, v, lamp), cover(sheet + 0.8))},
-        **{"slack": random.uniform(-1, 1, (len(PARTS), 3)) * (0.7, 0.7, 0.02)},
+        **{"slack": random.uniform(-1, 1, (len(PARTS), 3)) * (0.5, 0.5, 0.02)},
         **{
             "plastic": np.full(3, random.uniform(0.09, 0.14)),
             "metal": np.array([0.62, 0.62, 0.63]),
@@ -205,13 +205,13 @@ def board(random: Random, defect: str | None, hurt: Random) -> tuple[Array, Arra
     spot = tuple(spots[hurt.randint(len(spots))][::-1])
     if defect == "scratch":
         copper = (1.9, 1.4, 0.85)
-        return compare(clean, scratched(clean, hurt, spot, look["on"], look["lamp"], (60, 140), copper))
+        return compare(clean, scratched(clean, hurt, spot, look["on"], look["lamp"], (90, 170), copper))
     if hurt.uniform() < 0.5:
         flux = (0.85, 0.62, 0.25)
-        scene = stained(clean, hurt, spot, look["on"], (16, 32), flux, (0.65, 1.0), 0.0, (0.24, 0.20, 0.12))
+        scene = stained(clean, hurt, spot, look["on"], (20, 34), flux, (0.8, 1.0), 0.0, (0.24, 0.20, 0.12))
     else:
         burn = (0.30, 0.13, 0.13)
-        scene = stained(clean, hurt, spot, look["on"], (15, 28), burn, (0.7, 1.0), 0.3, (0.035, 0.02, 0.012))
+        scene = stained(clean, hurt, spot, look["on"], (18, 30), burn, (0.85, 1.0), 0.3, (0.035, 0.02, 0.012))
     return compare(clean, scene)
 
 
@@ -234,6 +234,6 @@ def misplaced(hurt: Random) -> list[Part]:
     else:
         i = hurt.randint(4, len(PARTS))
         kind, x, y, quarters = PARTS[i]
-        dx, dy = polar(hurt.uniform(0, 2 * np.pi), hurt.uniform(6, 11))
+        dx, dy = polar(hurt.uniform(0, 2 * np.pi), hurt.uniform(9, 14))
         parts[i] = (kind, x, y, quarters + 1) if way == 2 else (kind, x + dx, y + dy, quarters)
     return parts

@@ -99,19 +99,19 @@ def tray(random: Random, lamp: float) -> Array:
 
 def pose(random: Random) -> dict:
     """What varies between good capsules: place, light, colours, fit, print, tray."""
-    angle, lamp = random.uniform(-0.14, 0.14), -1.75 + random.uniform(-0.4, 0.4)
-    centre = tuple(128 + random.uniform(-6, 6, 2))
+    angle, lamp = random.uniform(-0.11, 0.11), -1.75 + random.uniform(-0.3, 0.3)
+    centre = tuple(128 + random.uniform(-4, 4, 2))
     u, v = coordinates(angle, centre)
-    cap = np.array([0.09, 0.35, 0.42]) * random.uniform(0.88, 1.15) + random.uniform(-0.02, 0.02, 3)
+    cap = np.array([0.09, 0.35, 0.42]) * random.uniform(0.92, 1.1) + random.uniform(-0.02, 0.02, 3)
     body = np.array([0.86, 0.83, 0.75]) * random.uniform(0.94, 1.04)
     return {
         **{"u": u, "v": v, "angle": angle, "centre": centre, "lamp": lamp, "cap": cap},
         **{"body": body + random.uniform(-0.015, 0.015, 3), "white": random.uniform(0.72, 0.84)},
         **{"ink": np.array([0.10, 0.10, 0.13]) + random.uniform(0, 0.08)},
-        **{"seam": 6 + random.uniform(-2.5, 2.5), "roll": random.uniform(-7, 7)},
+        **{"seam": 6 + random.uniform(-1.5, 1.5), "roll": random.uniform(-5, 5)},
         **{"print": random.uniform(-2, 2), "grain": noise(random, 1.0)},
         **{"bumps": 0.10 * clouds(random, 30), "lampwide": random.uniform(0.45, 0.8)},
-        **{"shine": random.uniform(0.4, 0.65), "tray": tray(random, lamp)},
+        **{"shine": random.uniform(0.45, 0.6), "tray": tray(random, lamp)},
     }
 
 
@@ -142,18 +142,18 @@ def capsule(random: Random, defect: str | None, hurt: Random) -> tuple[Array, Ar
         return compare(clean, pressed(look, hurt, spot))
     if defect == "scratch":
         floor = (0.35, 0.34, 0.33) if hurt.uniform() < 0.6 else (1.5, 1.5, 1.45)
-        return compare(clean, scratched(clean, hurt, spot, on, look["lamp"], (35, 95), floor))
+        return compare(clean, scratched(clean, hurt, spot, on, look["lamp"], (50, 100), floor))
     brown = (0.55, 0.42, 0.26)
-    return compare(clean, stained(clean, hurt, spot, on, (10, 22), brown, (0.4, 0.9), 0.4))
+    return compare(clean, stained(clean, hurt, spot, on, (12, 24), brown, (0.6, 1.0), 0.4))
 
 
 def pressed(look: dict, hurt: Random, spot: tuple[float, float]) -> Array:
-    """The capsule with a dent, every other time broken through."""
-    size = hurt.uniform(7, 12)
+    """The capsule with a dent, mostly broken through."""
+    size = hurt.uniform(9, 13)
     d = blob(hurt, spot, size, X, Y, 0.15)
     deep = hurt.uniform(0.4, 0.65) * size
     scene = render(look, dent=deep * np.exp(-((np.clip(d + size, 0, None) / size) ** 2) * 1.5))
-    if hurt.uniform() < 0.5:
+    if hurt.uniform() < 0.3:
         return scene
     hole = d + hurt.uniform(0.35, 0.6) * size
     toward = (X - spot[0]) * np.cos(look["lamp"]) + (Y - spot[1]) * np.sin(look["lamp"])
@@ -167,6 +167,6 @@ def swapped(look: dict, hurt: Random) -> Array:
     """The capsule with its prints exchanged, one print on both halves, or the seam displaced."""
     kind = hurt.randint(3)
     if kind == 0:
-        return render(look, seam=hurt.choice([-1, 1]) * hurt.uniform(7, 14))
+        return render(look, seam=hurt.choice([-1, 1]) * hurt.uniform(9, 16))
     first, second = ("250", "HV") if kind == 1 else (PRINTS[hurt.randint(2)][0],) * 2
     return render(look, prints=((first, ON_CAP), (second, ON_BODY)))

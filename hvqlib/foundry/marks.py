@@ -18,7 +18,7 @@ def scratched(scene: Array, hurt: Random, spot: Range, on: Array, lamp: float, l
     light that comes from `lamp`.
     """
     d = scratch(hurt, spot, hurt.uniform(*length), hurt.uniform(0, np.pi), X, Y)
-    width, depth = hurt.uniform(1.3, 2.6), hurt.uniform(0.55, 1.0)
+    width, depth = hurt.uniform(1.7, 2.8), hurt.uniform(0.75, 1.0)
     press = np.clip(0.8 + 0.3 * clouds(hurt, 9), 0.3, 1)
     groove = np.exp(-((d / width) ** 2)) * press * on
     gy, gx = np.gradient(groove)

@@ -89,7 +89,7 @@ def scratched(s: Surface, hurt: Random, angle: float, width: float, pale: float)
     away = scratch(hurt, (x, y), length, angle, X, Y) + 0.3 * noise(hurt, 1.5)
     taper = np.sqrt(np.clip(1.05 - (np.hypot(X - x, Y - y) * 2 / length) ** 2, 0, 1))
     press = np.clip(0.8 + 0.3 * clouds(hurt, 20) + 0.2 * clouds(hurt, 5), 0.2, 1.3)
-    press = press * taper * hurt.uniform(0.5, 1.1)
+    press = press * taper * hurt.uniform(0.7, 1.1)
     width *= hurt.uniform(0.7, 1.3)
     groove = np.exp(-((away / width) ** 2)) * press
     lip = np.exp(-(((away - 1.9 * width) / (0.8 * width)) ** 2)) * press
@@ -106,7 +106,7 @@ def stained(s: Surface, hurt: Random, tints: Array, sizes: tuple[float, float]) 
     soft = hurt.uniform(2, 9)
     body = cover(edge, soft) * (0.7 + 0.2 * clouds(hurt, 24))
     rim = np.exp(-np.clip(-edge, 0, None) / 5) * cover(edge, soft) * (0.6 + 0.25 * clouds(hurt, 30))
-    dose = hurt.uniform(0.4, 1.1) * np.clip(body + hurt.uniform(0.3, 1.0) * rim, 0, 2)
+    dose = hurt.uniform(0.6, 1.1) * np.clip(body + hurt.uniform(0.3, 1.0) * rim, 0, 2)
     tint = tints[hurt.randint(len(tints))]
     dull = 1 - 0.5 * np.minimum(dose, 1)
     return s._replace(colour=s.colour * tint ** dose[..., None], shine=s.shine * dull)

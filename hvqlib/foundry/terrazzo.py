@@ -141,7 +141,7 @@ def chipped(slab: Slab, clean: Surface, hurt: Random) -> Surface:
     fits = (np.abs(chips.place - 128).max(1) < 92) & (chips.radius > 6)
     k = hurt.choice(np.flatnonzero(fits))
     lost = Chips(*(a[[k]] for a in chips))
-    _, edge = lay(lost._replace(radius=lost.radius * hurt.uniform(1.4, 2.5)))
+    _, edge = lay(lost._replace(radius=lost.radius * hurt.uniform(1.7, 2.6)))
     return pitted(clean, hurt, edge + slab.rough, hurt.uniform(4, 8), slab.cement * hurt.uniform(0.6, 0.85))
 
 
@@ -151,7 +151,7 @@ def terrazzo(random: Random, defect: str | None, hurt: Random) -> tuple[Array, A
     clean = polish(slab, slab.chips)
     spoilt = None
     if defect == "scratch":
-        spoilt = scratched(clean, hurt, hurt.uniform(0, 3.14), 1.8, 0.95)
+        spoilt = scratched(clean, hurt, hurt.uniform(0, 3.14), 2.3, 0.95)
     elif defect == "stain":
         spoilt = stained(clean, hurt, STAIN_TERRAZZO, (14, 36))
     elif defect == "hole":
