@@ -33,7 +33,7 @@ class Config:
 
     # Transformer (section 3.1)
     width: int = 64  # D, of a token; the decoder works at 2 D
-    heads: int = 4
+    heads: int = 2
     feedforward: int = 256
     layers: int = 4  # encoder layers, decoder layers, and so levels of codebooks
     dropout: float = 0.0  # on sublayer outputs; attention weights are never dropped (it is slow and buys nothing)
@@ -47,10 +47,10 @@ class Config:
 
     # Optimiser
     batch_size: int = 16
-    balance: float = 0.0  # 0: every image as often as another; 1: every class as often as another
-    steps: int = 1200  # length of the run, when `epochs` is 0
+    balance: float = 0.5  # 0: every image as often as another; 1: every class as often as another
+    steps: int = 900  # length of the run, when `epochs` is 0
     epochs: int = 0  # length of the run in passes over the training images
-    lr: float = 2e-3
+    lr: float = 3e-3
     weight_decay: float = 1e-4
     schedule: str = "one_cycle"  # "one_cycle" (up in the first tenth, cosine to 0) | "step" (a tenth after 80 %)
     clip: float = 1.0  # gradient norm
@@ -107,6 +107,7 @@ PRESETS: dict[str, Config] = {
         dropout=0.1,
         epochs=1000,
         lr=1e-4,
+        balance=0.0,
         schedule="step",
         clip=0.1,
         precision="bfloat16",

@@ -107,7 +107,7 @@ def belt(random: Random) -> Array:
 
 def pose(random: Random) -> dict:
     """What varies between good gears: place, rotation, light, finish, belt."""
-    angle, lamp = random.uniform(-0.13, 0.13), -2.2 + random.uniform(-0.35, 0.35)
+    angle, lamp = random.uniform(-0.09, 0.09), -2.2 + random.uniform(-0.3, 0.3)
     centre = tuple(128 + random.uniform(-4, 4, 2))
     u, v = coordinates(angle, centre)
     r, theta = np.hypot(u, v), np.arctan2(v, u)
@@ -150,22 +150,22 @@ def gear(random: Random, defect: str | None, hurt: Random) -> tuple[Array, Array
         return compare(clean, scratched(clean, hurt, (x, y), on, look["lamp"], (70, 150), floor))
     if hurt.uniform() < 0.5:
         oil = (0.42, 0.33, 0.21)
-        return compare(clean, stained(clean, hurt, (x, y), on, (13, 30), oil, (0.35, 0.8)))
+        return compare(clean, stained(clean, hurt, (x, y), on, (18, 32), oil, (0.55, 0.9)))
     rust = (0.75, 0.36, 0.16)
-    return compare(clean, stained(clean, hurt, (x, y), on, (9, 22), rust, (0.35, 0.8), 1.0))
+    return compare(clean, stained(clean, hurt, (x, y), on, (13, 24), rust, (0.55, 0.9), 1.0))
 
 
 def broken_off(look: dict, hurt: Random) -> Array:
     """Signed distance to what broke off: from the corner of a tooth to two teeth."""
     at = (hurt.randint(TEETH) + 0.5 + hurt.uniform(-0.2, 0.2)) * 2 * np.pi / TEETH
     spot = polar(at, look["size"] * hurt.uniform(0.98, 1.02))
-    return blob(hurt, spot, hurt.uniform(11, 24), look["u"], look["v"], 0.3)
+    return blob(hurt, spot, hurt.uniform(14, 25), look["u"], look["v"], 0.3)
 
 
 def misplaced(hurt: Random) -> tuple[float, Array]:
     """A turn of the keyway and moves of the holes: one of the two."""
     way, moved = hurt.choice([-1, 1]), AS_DESIGNED.copy()
     if hurt.uniform() < 0.5:
-        return way * hurt.uniform(0.4, np.pi), moved
-    moved[hurt.randint(HOLES)] = way * hurt.uniform(0.22, 0.5), hurt.uniform(-0.04, 0.04)
+        return way * hurt.uniform(0.6, np.pi), moved
+    moved[hurt.randint(HOLES)] = way * hurt.uniform(0.26, 0.5), hurt.uniform(-0.04, 0.04)
     return 0.0, moved
