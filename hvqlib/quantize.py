@@ -95,9 +95,9 @@ class VectorQuantizer(nn.Module):
             self.revive_codes(tokens, ids, class_ids, present)
 
     def revive_codes(self, tokens: Tensor, ids: Tensor, class_ids: Tensor, present: Tensor) -> None:
-        """Move codes with under a twentieth of their class's mean count onto badly quantised tokens of that class."""
+        """Move codes with under a tenth of their class's mean count onto badly quantised tokens of that class."""
         mean = self.cluster_size.mean(1)  # (classes,)
-        rows, code = (self.cluster_size[present] < 0.05 * mean[present, None]).nonzero(as_tuple=True)
+        rows, code = (self.cluster_size[present] < 0.1 * mean[present, None]).nonzero(as_tuple=True)
         if not len(rows):
             return
         dead = present[rows]  # (n,) class of each dead code
