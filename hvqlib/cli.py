@@ -155,7 +155,7 @@ def _predict(options: argparse.Namespace) -> None:
     for i, found in enumerate(predict(detector, options.images, options.class_name, progress=True)):
         name = stems[i] if stems.count(stems[i]) == 1 else f"{stems[i]}_{i}"
         heat = options.out / f"{name}_heatmap.png"
-        heat_map(heat, read_image(found.path), found.anomaly_map, found.scale)
+        heat_map(heat, read_image(found.path), found.anomaly_map, found.low, found.high)
         row = {"image": str(found.path), "class": found.class_name, "score": found.score, "heat_map": str(heat)}
         rows.append(row)
         print(f"{found.score:8.3f}  {found.class_name}  {found.path}")

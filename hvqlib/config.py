@@ -78,6 +78,8 @@ class Config:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
         if self.width % 2 or self.width % self.heads:
             raise InputError(f"width {self.width} must be even and a multiple of heads ({self.heads}).")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}.")
         if self.steps < 1 and self.epochs < 1:
             raise InputError("A run needs a length: set steps or epochs to 1 or more.")
 

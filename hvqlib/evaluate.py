@@ -17,7 +17,7 @@ from .data import AnomalyDataset, Sample, read_mask
 from .knn import NearestNeighbour
 from .metrics import METRICS, mean_over_classes, summarize
 from .model import HVQTrans, image_score
-from .run import build_model, load_weights, part, read_checkpoint, read_run
+from .run import build_model, load_weights, part, pick_device, read_checkpoint, read_run
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Detector:
         guess.load_state_dict(part(tensors, "guess."))
         standardize = Standardize(channels)
         standardize.load_state_dict(part(tensors, "standardize."))
-        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        place = pick_device(device)
         for module in (backbone, standardize, guess, model):
             module.to(place).eval()
         return cls(config, classes, backbone, standardize, guess, model, tensors["normal_score"])
@@ -85,7 +85,8 @@ class Example:
     sample: Sample
     anomaly_map: np.ndarray  # (S, S)
     score: float
-    scale: float  # map value that gets the brightest colour, the same for a whole class
+    low: float  # map value for the darkest colour: the class's 20 % quantile
+    high: float  # map value for the brightest: its 99.9 % quantile
 
 
 @dataclass
@@ -137,9 +138,9 @@ def evaluate(
         per_class[name] = summarize(labels, scores, masks, None if masks is None else maps)
         numbers[name] = {"good": int((labels == 0).sum()), "defective": int(labels.sum())}
         ranked = sorted(np.flatnonzero(labels), key=lambda i: scores[i])
-        scale = float(np.quantile(maps, 0.999))
+        low, high = (float(q) for q in np.quantile(maps, (0.2, 0.999)))
         for i in dict.fromkeys([ranked[len(ranked) // 2], ranked[0]] if ranked else []):
-            examples.append(Example(samples[i], maps[i], float(scores[i]), scale))
+            examples.append(Example(samples[i], maps[i], float(scores[i]), low, high))
     metrics = {"classes": per_class, "mean": mean_over_classes(per_class), "n": numbers}
     return Evaluation(metrics, examples)
 
@@ -152,7 +153,8 @@ class Prediction:
     class_name: str  # given or guessed
     score: float  # highest value of the smoothed map; higher is more anomalous
     anomaly_map: np.ndarray  # (S, S)
-    scale: float  # map value for the brightest colour: twice a normal image's score
+    low: float  # map value for the darkest colour: half a normal image's score
+    high: float  # map value for the brightest: 1.75 times that score
 
 
 def predict(
@@ -169,10 +171,10 @@ def predict(
         class_ids = [detector.classes.index(class_name)] * len(paths)
     files = [Path(path) for path in paths]
     maps, scores, ids = detector.maps(files, class_ids, progress=progress)
-    scales = 2 * detector.normal_score[ids]
+    normal = detector.normal_score[ids].tolist()
     return [
-        Prediction(path, detector.classes[c], float(score), anomaly_map, float(scale))
-        for path, c, score, anomaly_map, scale in zip(files, ids, scores, maps, scales, strict=True)
+        Prediction(path, detector.classes[c], float(score), anomaly_map, 0.5 * n, 1.75 * n)
+        for path, c, score, anomaly_map, n in zip(files, ids, scores, maps, normal, strict=True)
     ]
 
 

@@ -96,17 +96,17 @@ def gallery(examples: Sequence[Example], path: str | Path) -> None:
             else:
                 truth.imshow(outline(picture, read_mask(example.sample, side)))
             truth.set_xlabel(example.sample.defect, fontsize=8)
-            heat.imshow(example.anomaly_map, cmap=HEAT, vmin=0, vmax=example.scale)
+            heat.imshow(example.anomaly_map, cmap=HEAT, vmin=example.low, vmax=example.high)
             heat.set_xlabel(f"score {example.score:.2f}", fontsize=8)
     save(figure, path)
 
 
-def heat_map(path: str | Path, picture: np.ndarray, anomaly_map: np.ndarray, scale: float) -> None:
-    """Write a picture (H, W, 3) uint8 and its anomaly map (S, S) side by side; `scale` is the brightest value."""
+def heat_map(path: str | Path, picture: np.ndarray, anomaly_map: np.ndarray, low: float, high: float) -> None:
+    """Write a picture (H, W, 3) uint8 and its anomaly map (S, S) side by side, coloured from `low` to `high`."""
     from matplotlib import colormaps
 
     height, width = picture.shape[:2]
-    shade = np.uint8(255 * colormaps[HEAT](np.clip(anomaly_map / scale, 0, 1))[..., :3])
+    shade = np.uint8(255 * colormaps[HEAT](np.clip((anomaly_map - low) / (high - low), 0, 1))[..., :3])
     both = Image.new("RGB", (2 * width, height))
     both.paste(Image.fromarray(picture), (0, 0))
     both.paste(Image.fromarray(shade).resize((width, height), Image.Resampling.BILINEAR), (width, 0))

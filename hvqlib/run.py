@@ -34,6 +34,17 @@ def write_atomic(path: Path, content: bytes) -> None:
         beside.unlink(missing_ok=True)
 
 
+def pick_device(name: str | None) -> torch.device:
+    """The device of that name ("cpu", "cuda", "cuda:1", ...), or the first GPU if there is one, else the CPU."""
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"The device '{name}' cannot be used here ({first}): choose cpu, or leave it out.") from None
+    return device
+
+
 def build_model(config: Config, channels: int, classes: int) -> HVQTrans | NearestNeighbour:
     """The untrained model of a configuration."""
     return (NearestNeighbour if config.method == "knn" else HVQTrans)(config, channels, classes)

@@ -67,8 +67,10 @@ def draw_foundry(root: str | Path, seed: int = 0, counts: dict[str, int] = COUNT
 
     Raises
     ------
-    InputError : `root` holds something else.
+    InputError : `root` holds something else, or `seed` is out of range.
     """
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed is {seed}; it must be from 0 to {2**32 - 1}.")
     root = Path(root)
     about = {"data_set": "foundry", "version": VERSION, "seed": seed, "counts": counts}
     if root.exists() and (not root.is_dir() or any(root.iterdir())):

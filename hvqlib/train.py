@@ -17,7 +17,7 @@ from .config import Config, InputError, RunError
 from .data import AnomalyDataset
 from .knn import NearestNeighbour
 from .model import HVQTrans, image_score
-from .run import build_model, load_weights, read_checkpoint, read_run, write_checkpoint, write_run
+from .run import build_model, load_weights, pick_device, read_checkpoint, read_run, write_checkpoint, write_run
 
 COLUMNS = ("loss", "commitment", "lr", "usage", "perplexity")  # of the history, a row a step
 
@@ -64,7 +64,7 @@ def train(
         raise InputError(f"{out} already holds a run: add --resume to continue it, or choose another --out.")
     if minutes is not None and not minutes > 0:
         raise InputError(f"--minutes is {minutes}; it must be above 0.")
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place = pick_device(device)
 
     backbone = Backbone(config.backbone, config.image_size, config.grid).to(place)
     about = (config, dataset.classes, backbone.channels, backbone.fingerprint)
@@ -148,7 +148,10 @@ class _Loop:
             done = self.progress() >= 1
             if done or self.step % self.every == 0:
                 self.save(done)
-            bar.set_postfix(loss=f"{loss:.3f}", perplexity=f"{perplexity:.0f}", left=self.left(), refresh=False)
+            figures = {"loss": f"{loss:.3f}", "perplexity": f"{perplexity:.0f}"}
+            if self.minutes is not None:  # else the bar knows the number of steps, and so the time left
+                figures["left"] = tqdm.format_interval(max(0.0, 60 * self.minutes - self.seconds()))
+            bar.set_postfix(figures, refresh=False)
             bar.update()
         bar.close()
 
@@ -191,11 +194,6 @@ class _Loop:
         if self.minutes is None:
             return self.step / self.steps
         return self.seconds() / (60 * self.minutes) if self.step else 0.0
-
-    def left(self) -> str:
-        """Time left, for the progress bar."""
-        share = max(self.progress(), 1e-9)
-        return tqdm.format_interval(max(0.0, self.seconds() * (1 - share) / share))
 
     def save(self, done: bool) -> None:
         """Write everything the run needs to go on."""

@@ -25,6 +25,7 @@ def test_paper_preset_is_the_published_one():
         ({"codes": 0}, "codes"),
         ({"width": 30, "heads": 8}, "width"),
         ({"steps": 0}, "steps"),
+        ({"seed": -1}, "seed"),
         ({"colour": 1}, "colour"),
     ],
 )

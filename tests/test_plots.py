@@ -18,7 +18,7 @@ def test_heat_map_stands_beside_the_picture(tmp_path):
     picture = np.full((30, 40, 3), 200, np.uint8)
     heat = np.zeros((8, 8))
     heat[:4] = 5
-    plots.heat_map(tmp_path / "a.png", picture, heat, scale=5)
+    plots.heat_map(tmp_path / "a.png", picture, heat, low=0, high=5)
     both = np.asarray(Image.open(tmp_path / "a.png"))
     assert both.shape == (30, 80, 3) and (both[:, :40] == 200).all()
     assert both[2, 60].sum() > 500 > 50 > both[-3, 60].sum()
@@ -29,6 +29,6 @@ def test_curves_and_gallery_are_written_whole(tmp_path, small_data):
         plots.curves(np.column_stack([np.ones((60, 3)), np.full((60, 2), usage)]), tmp_path / "curves.png")
         assert Image.open(tmp_path / "curves.png").width > 600
     tests = [s for s in load_dataset(small_data).test if s.label]
-    plots.gallery([Example(s, np.eye(64), 1.0, 1.0) for s in tests[:2] + tests[-1:]], tmp_path / "gallery.png")
+    plots.gallery([Example(s, np.eye(64), 1.0, 0.0, 1.0) for s in tests[:2] + tests[-1:]], tmp_path / "gallery.png")
     assert Image.open(tmp_path / "gallery.png").height > 300
     assert sorted(p.name for p in tmp_path.iterdir()) == ["curves.png", "gallery.png"]
