@@ -138,7 +138,7 @@ class _Loop:
             if not math.isfinite(loss):
                 raise RunError(
                     f"The loss is {loss} at step {self.step}: training stopped. {self.out} keeps the last good"
-                    " checkpoint; lower --lr, or look for broken images."
+                    " checkpoint; lower the learning rate (Config.lr), or look for broken images."
                 )
             self.step += 1
             if self.step % self.per_epoch == 0 and self.model.quantizer is not None:
