@@ -73,7 +73,10 @@ class HVQTrans(nn.Module):
         """Codes z_3..z_0 -> reconstruction (B, C, H, W), by each image's own head."""
         position = self.position().repeat(1, 2)  # (L, 2D)
         tokens = self.decoder(codes, position)  # (B, L, 2D)
-        weight, bias = self.head_weight[class_ids], self.head_bias[class_ids]
+        # index_select, not [class_ids]: the gradient of indexing is summed in any order on several threads, and a
+        # run could not be repeated to the bit.
+        weight = self.head_weight.index_select(0, class_ids)  # (B, C, 2D)
+        bias = self.head_bias.index_select(0, class_ids)  # (B, C)
         tokens = tokens @ weight.transpose(1, 2) + bias[:, None]  # (B, L, C)
         return tokens.transpose(1, 2).unflatten(2, self.grid)
 

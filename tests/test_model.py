@@ -101,3 +101,21 @@ def test_every_weight_learns():
     # A key's bias adds the same to every logit of a row, so the softmax takes its gradient away.
     still = {n for n, p in model.named_parameters() if p.grad is None or p.grad.abs().max() == 0}
     assert {n for n in still if not n.endswith("key.bias")} == set()
+
+
+def test_gradients_repeat_to_the_bit_on_two_threads():
+    """Several images of a class share a head: their gradients must be added in the same order every time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        torch.manual_seed(0)
+        model = HVQTrans(Config(layers=1), 192, 2).eval()
+        features, ids = torch.randn(16, 192, 14, 14), torch.arange(16) % 2
+        grads = []
+        for _ in range(8):
+            model.zero_grad()
+            model.loss(features, ids)[0].backward()
+            grads.append([p.grad.clone() for p in model.parameters()])
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(a, b) for other in grads[1:] for a, b in zip(grads[0], other, strict=True))
