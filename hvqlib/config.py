@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 
@@ -83,13 +82,9 @@ class Config:
         if self.steps < 1 and self.epochs < 1:
             raise InputError("A run needs a length: set steps or epochs to 1 or more.")
 
-    def to_json(self) -> str:
-        """The configuration as JSON text."""
-        return json.dumps(asdict(self), indent=2) + "\n"
-
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Config:
-        """The configuration from what :meth:`to_json` wrote; unknown names raise InputError."""
+        """The configuration from a dictionary of its settings; unknown names raise InputError."""
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
             raise InputError(f"Unknown settings in the configuration: {', '.join(unknown)}.")

@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -8,7 +8,7 @@ from hvqlib.config import PRESETS, Config, InputError
 
 def test_json_round_trip():
     config = replace(PRESETS["paper"], seed=7)
-    assert Config.from_dict(json.loads(config.to_json())) == config
+    assert Config.from_dict(json.loads(json.dumps(asdict(config)))) == config
 
 
 def test_paper_preset_is_the_published_one():
