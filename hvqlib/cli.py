@@ -51,13 +51,19 @@ def parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="per-class metrics of a run on a data set's test images")
     evaluate.add_argument("--run", type=Path, required=True)
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR")
-    evaluate.add_argument("--score", choices=["residual", "released"], help="default: the run's")
+    evaluate.add_argument("--labels", choices=["given", "inferred"], default="given", help="default: given")
+    evaluate.add_argument("--score", choices=["combined", "residual", "released"], help="default: the run's")
+    evaluate.add_argument(
+        "--normalize", action=argparse.BooleanOptionalAction, help="place by place; default: the run's"
+    )
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the metrics here too")
 
     predict = commands.add_parser("predict", help="score photographs, with a heat map beside each")
     predict.add_argument("--run", type=Path, required=True)
     predict.add_argument("--out", type=Path, required=True, metavar="DIR")
-    predict.add_argument("--class", dest="class_name", metavar="NAME", help="their class; guessed when not given")
+    predict.add_argument("--class", dest="class_name", metavar="NAME", help="their class; inferred when not given")
+    predict.add_argument("--false-alarm", type=float, metavar="RATE",
+                         help="share of normal images that may be called defective; default: 0.05")  # fmt: skip
     predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
 
     for command in (train, evaluate, predict):
@@ -100,7 +106,7 @@ def settings(options: argparse.Namespace) -> Config:
     if "steps" in given:
         given["epochs"] = 0
     config = replace(PRESETS[options.preset], **given)
-    return replace(config, score="residual") if config.method != "hvq" else config
+    return replace(config, score="residual") if config.method != "hvq" else config  # no codebooks, no transport
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -135,12 +141,23 @@ def _evaluate(options: argparse.Namespace) -> None:
     from .run import write_atomic
 
     detector = Detector.load(options.run, options.device)
-    result = evaluate(detector, load_dataset(options.data), cache=options.cache, score=options.score, progress=True)
+    result = evaluate(
+        detector,
+        load_dataset(options.data),
+        cache=options.cache,
+        score=options.score,
+        normalize=options.normalize,
+        labels=options.labels,
+        progress=True,
+    )
     text = (json.dumps(result.metrics, indent=2) + "\n").encode()
     for path in filter(None, (options.run / "metrics.json", options.json)):
         write_atomic(path, text)
     gallery(result.examples, options.run / "gallery.png")
     print(table(result.metrics))
+    if options.labels == "inferred":
+        shares = [f"{k} {'n/a' if v is None else f'{v:.3f}'}" for k, v in result.metrics["class_accuracy"].items()]
+        print(f"class accuracy: {', '.join(shares)}")
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -152,13 +169,17 @@ def _predict(options: argparse.Namespace) -> None:
     rows = []
     stems = [path.stem for path in options.images]
     detector = Detector.load(options.run, options.device)
-    for i, found in enumerate(predict(detector, options.images, options.class_name, progress=True)):
+    judged = predict(detector, options.images, options.class_name, options.false_alarm, progress=True)
+    for i, found in enumerate(judged):
         name = stems[i] if stems.count(stems[i]) == 1 else f"{stems[i]}_{i}"
         heat = options.out / f"{name}_heatmap.png"
-        heat_map(heat, read_image(found.path), found.anomaly_map, found.low, found.high)
-        row = {"image": str(found.path), "class": found.class_name, "score": found.score, "heat_map": str(heat)}
+        heat_map(heat, read_image(found.path), found.anomaly_map, 0, 2 * found.threshold)
+        verdict = "defective" if found.defective else "normal"
+        row = {"image": str(found.path), "class": found.class_name, "verdict": verdict, "score": found.score,
+               "threshold": found.threshold, "p_value": found.p_value, "false_alarm": found.false_alarm,
+               "heat_map": str(heat)}  # fmt: skip
         rows.append(row)
-        print(f"{found.score:8.3f}  {found.class_name}  {found.path}")
+        print(f"{verdict:9}  p {found.p_value:.3f}  {found.score:8.3f}  {found.class_name}  {found.path}")
     write_atomic(options.out / "scores.json", (json.dumps(rows, indent=2) + "\n").encode())
 
 

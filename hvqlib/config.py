@@ -43,6 +43,17 @@ class Config:
     commitment: float = 0.25  # weight of the commitment loss
     init: str = "kmeans"  # "kmeans" on training tokens | "random" as released
     revive: bool = True  # give codes nobody uses to badly quantised tokens
+    update: str = "nearest"  # who moves a code: "nearest", the tokens that chose it | "balanced", a Sinkhorn plan
+    unified: bool = False  # one codebook a level and one head for all classes (the ablation without switching)
+
+    # Transport between a class's tokens and its prototypes, as a regulariser (section 3.3)
+    transport: float = 0.0  # weight of the transport loss; 0: none
+    transport_start: float = 0.1  # share of the run before it sets in
+    transport_every: int = 4  # steps from one to the next; its weight is multiplied by this
+    transport_reg: float = 0.5  # entropic temperature, in units of the codebook's mean quantisation error
+
+    # Held-out normal images, never trained on: they calibrate maps and thresholds
+    holdout: float = 0.2  # share of each class's training images
 
     # Optimiser
     batch_size: int = 16
@@ -56,7 +67,9 @@ class Config:
     precision: str = "float32"  # "float32" | "bfloat16" (autocast; codebooks stay float32)
 
     # Score (section 3.4)
-    score: str = "residual"  # "residual" | "released" (plus 80 x the transport score of level 0)
+    score: str = "combined"  # "combined" (residual and transport) | "residual" | "released"
+    transport_weights: tuple[float, ...] = (0.5,)  # of the transport scores: top, then deep to shallow; the rest 0
+    normalize: bool = True  # by each class's normal mean and spread at each place; else by the class's alone
 
     # Nearest-neighbour baseline
     bank: int = 20_000  # normal patches remembered, of all classes together
@@ -67,7 +80,8 @@ class Config:
             "init": ("kmeans", "random"),
             "schedule": ("one_cycle", "step"),
             "precision": ("float32", "bfloat16"),
-            "score": ("residual", "released"),
+            "update": ("nearest", "balanced"),
+            "score": ("combined", "residual", "released"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -77,8 +91,16 @@ class Config:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
         if self.width % 2 or self.width % self.heads:
             raise InputError(f"width {self.width} must be even and a multiple of heads ({self.heads}).")
+        if len(self.transport_weights) > self.layers + 1 or min(self.transport_weights, default=0) < 0:
+            raise InputError(
+                f"transport_weights {self.transport_weights} must be 0 or more, for at most {self.layers + 1} levels."
+            )
+        if self.transport < 0 or self.transport_every < 1 or not self.transport_reg > 0:
+            raise InputError("transport must be 0 or more, transport_every 1 or more, transport_reg above 0.")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}.")
+        if not 0 <= self.holdout < 1:
+            raise InputError(f"holdout is {self.holdout}; it must be from 0 to below 1.")
         if self.steps < 1 and self.epochs < 1:
             raise InputError("A run needs a length: set steps or epochs to 1 or more.")
 
@@ -88,7 +110,8 @@ class Config:
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
             raise InputError(f"Unknown settings in the configuration: {', '.join(unknown)}.")
-        return cls(**values)
+        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}  # JSON has no tuples
+        return cls(**values | lists)
 
 
 PRESETS: dict[str, Config] = {
@@ -109,6 +132,7 @@ PRESETS: dict[str, Config] = {
         schedule="step",
         clip=0.1,
         precision="bfloat16",
+        holdout=0.0,
         score="released",
     ),
 }

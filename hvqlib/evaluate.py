@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from .backbone import Backbone, Standardize, extract_features
+from .calibrate import Calibration
 from .classes import ClassCentroids
 from .config import Config, InputError
 from .data import AnomalyDataset, Sample, read_mask
 from .knn import NearestNeighbour
 from .metrics import METRICS, mean_over_classes, summarize
-from .model import HVQTrans, image_score
+from .model import HVQTrans, image_score, upsample
 from .run import build_model, load_weights, part, pick_device, read_checkpoint, read_run
 
 
@@ -30,13 +30,15 @@ class Detector:
     standardize: Standardize
     guess: ClassCentroids
     model: HVQTrans | NearestNeighbour
-    normal_score: Tensor  # (classes,), the median image score of training images
+    calibration: Calibration
 
     @classmethod
     def load(cls, run: str | Path, device: str | None = None) -> Detector:
-        """Read a run folder. Raises InputError when it holds no trained run or does not fit this machine's backbone."""
+        """Read a run folder. Raises InputError when it holds no finished run or does not fit this machine's backbone."""
         config, classes, channels, fingerprint = read_run(Path(run))
-        tensors, _ = read_checkpoint(Path(run))
+        tensors, state = read_checkpoint(Path(run))
+        if not state["done"]:
+            raise InputError(f"The training in {run} is not finished: go on with hvq train ... --resume.")
         backbone = Backbone(config.backbone, config.image_size, config.grid)
         if backbone.fingerprint != fingerprint:
             raise InputError(
@@ -51,7 +53,8 @@ class Detector:
         place = pick_device(device)
         for module in (backbone, standardize, guess, model):
             module.to(place).eval()
-        return cls(config, classes, backbone, standardize, guess, model, tensors["normal_score"])
+        calibration = Calibration(**{k: v.to(place) for k, v in part(tensors, "calibration.").items()})
+        return cls(config, classes, backbone, standardize, guess, model, calibration)
 
     def maps(
         self,
@@ -60,8 +63,12 @@ class Detector:
         cache: str | Path | None = None,
         progress: bool = False,
         score: str | None = None,
+        normalize: bool | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Anomaly maps (N, S, S) float32, image scores (N,) and class ids (N,); the class is guessed if not given."""
+        """Anomaly maps (N, S, S) float32, image scores (N,) and class ids (N,); the class is guessed if not given.
+
+        `score` and `normalize` are the run's when not given; see :meth:`Calibration.combine`.
+        """
         place = self.standardize.mean.device
         size = (self.config.image_size, self.config.image_size)
         features = extract_features(self.backbone, paths, cache, progress=progress)
@@ -72,7 +79,8 @@ class Detector:
                 class_id = self.guess(batch)
             else:
                 class_id = torch.tensor(class_ids[start : start + len(batch)], device=place)
-            maps.append(self.model.anomaly_map(batch, class_id, score or self.config.score, size))
+            signals = self.model.signals(batch, class_id)
+            maps.append(upsample(self.calibration.combine(signals, class_id, self.config, score, normalize), size))
             scores.append(image_score(maps[-1]))
             ids.append(class_id)
         return tuple(torch.cat(parts).cpu().numpy() for parts in (maps, scores, ids))  # type: ignore[return-value]
@@ -103,14 +111,23 @@ def evaluate(
     *,
     cache: str | Path | None = None,
     score: str | None = None,
+    normalize: bool | None = None,
+    labels: str = "given",
     progress: bool = False,
 ) -> Evaluation:
-    """Score every test image with its class given, one class at a time.
+    """Score every test image, one class at a time.
+
+    Parameters
+    ----------
+    score, normalize : as :meth:`Calibration.combine`; the run's when not given.
+    labels : "given", every image is scored as of its own class; "inferred", as of the class its features look like.
+        Metrics are per true class in both cases.
 
     Returns
     -------
     Evaluation; its `metrics` has, for each class and their mean, the seven values of METRICS (null where the class
-    has no masks, or only good or only defective images), and under "n" the numbers of test images.
+    has no masks, or only good or only defective images), under "n" the numbers of test images, under "labels" how the
+    class was known, and under "class_accuracy" the share of images whose inferred class is right (null for given).
 
     Raises
     ------
@@ -124,24 +141,33 @@ def evaluate(
         )
     if not dataset.test:
         raise InputError(f"{dataset.root} has no test images: put some into CLASS/test/good and CLASS/test/DEFECT.")
+    if labels not in ("given", "inferred"):
+        raise InputError(f'labels is {labels!r}; choose "given" or "inferred".')
     per_class, numbers, examples = {}, {}, []
+    right: dict[int, list[bool]] = {0: [], 1: []}  # by label: whether the inferred class is the true one
     for name in dataset.classes:
         samples = [sample for sample in dataset.test if sample.class_name == name]
         if not samples:
             continue
-        class_ids = [detector.classes.index(name)] * len(samples)
-        maps, scores, _ = detector.maps([s.path for s in samples], class_ids, cache, progress, score)
-        labels = np.array([sample.label for sample in samples])
+        class_id = detector.classes.index(name)
+        given = [class_id] * len(samples) if labels == "given" else None
+        maps, scores, ids = detector.maps([s.path for s in samples], given, cache, progress, score, normalize)
+        label = np.array([sample.label for sample in samples])
+        for i in (0, 1):
+            right[i] += (ids[label == i] == class_id).tolist()
         masks = None
         if dataset.has_masks(name):
             masks = np.stack([read_mask(sample, maps.shape[1]) for sample in samples])
-        per_class[name] = summarize(labels, scores, masks, None if masks is None else maps)
-        numbers[name] = {"good": int((labels == 0).sum()), "defective": int(labels.sum())}
-        ranked = sorted(np.flatnonzero(labels), key=lambda i: scores[i])
+        per_class[name] = summarize(label, scores, masks, None if masks is None else maps)
+        numbers[name] = {"good": int((label == 0).sum()), "defective": int(label.sum())}
+        ranked = sorted(np.flatnonzero(label), key=lambda i: scores[i])
         low, high = (float(q) for q in np.quantile(maps, (0.2, 0.999)))
         for i in dict.fromkeys([ranked[len(ranked) // 2], ranked[0]] if ranked else []):
             examples.append(Example(samples[i], maps[i], float(scores[i]), low, high))
-    metrics = {"classes": per_class, "mean": mean_over_classes(per_class), "n": numbers}
+    accuracy = {kind: None if labels == "given" or not r else float(np.mean(r)) for kind, r in
+                (("good", right[0]), ("defective", right[1]))}  # fmt: skip
+    metrics = {"classes": per_class, "mean": mean_over_classes(per_class), "n": numbers, "labels": labels,
+               "class_accuracy": accuracy}  # fmt: skip
     return Evaluation(metrics, examples)
 
 
@@ -150,32 +176,51 @@ class Prediction:
     """What a detector says of one image file."""
 
     path: Path
-    class_name: str  # given or guessed
+    class_name: str  # given or inferred
     score: float  # highest value of the smoothed map; higher is more anomalous
+    threshold: float  # images of this class that score above are called defective
+    false_alarm: float  # the share of normal images that this may befall, at most
+    p_value: float  # how often a normal image scores as high, in (0, 1]
     anomaly_map: np.ndarray  # (S, S)
-    low: float  # map value for the darkest colour: half a normal image's score
-    high: float  # map value for the brightest: 1.75 times that score
+
+    @property
+    def defective(self) -> bool:
+        """The verdict, at the false-alarm rate that was asked."""
+        return self.p_value <= self.false_alarm + 1e-9
 
 
 def predict(
-    detector: Detector, paths: Sequence[str | Path], class_name: str | None = None, progress: bool = False
+    detector: Detector,
+    paths: Sequence[str | Path],
+    class_name: str | None = None,
+    false_alarm: float | None = None,
+    progress: bool = False,
 ) -> list[Prediction]:
-    """Score image files, all of class `class_name`, or each of the class its features look like.
+    """Judge image files, all of class `class_name`, or each of the class its features look like.
 
-    Raises InputError when an image cannot be read or the run does not know the class.
+    Of normal images like those trained on, a share of at most `false_alarm` is called defective (see
+    :meth:`Calibration.p_values`); not given, 0.05, or the least that the run's held-out images can promise. Raises
+    InputError when an image cannot be read, the run does not know the class, or cannot promise the rate.
     """
     class_ids = None
     if class_name is not None:
         if class_name not in detector.classes:
             raise InputError(f"The run knows no class '{class_name}': choose from {', '.join(detector.classes)}.")
         class_ids = [detector.classes.index(class_name)] * len(paths)
+    calibration = detector.calibration
+    rate = max(0.05, calibration.least) if false_alarm is None else false_alarm
+    calibration.threshold(rate, torch.zeros(0, dtype=torch.long))  # an impossible rate is refused at once
+    if not paths:
+        return []
     files = [Path(path) for path in paths]
     maps, scores, ids = detector.maps(files, class_ids, progress=progress)
-    normal = detector.normal_score[ids].tolist()
-    return [
-        Prediction(path, detector.classes[c], float(score), anomaly_map, 0.5 * n, 1.75 * n)
-        for path, c, score, anomaly_map, n in zip(files, ids, scores, maps, normal, strict=True)
-    ]
+    place = calibration.scores.device
+    known, chosen = torch.as_tensor(scores, device=place), torch.as_tensor(ids, device=place)
+    thresholds = calibration.threshold(rate, chosen).tolist()
+    p_values = calibration.p_values(known, chosen).tolist()
+    names, rates = [detector.classes[c] for c in ids], [rate] * len(ids)
+    rows = zip(files, names, scores.tolist(), thresholds, rates, p_values, maps, strict=True)
+    return [Prediction(*row) for row in rows]
 
 
 def table(metrics: dict) -> str:

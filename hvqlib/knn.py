@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from .config import Config
-from .model import upsample
 
 
 class NearestNeighbour(nn.Module):
@@ -30,10 +29,9 @@ class NearestNeighbour(nn.Module):
         self.bank = patches[draw.repeat(-(-len(self.bank) // len(draw)))[: len(self.bank)]].clone()
 
     @torch.no_grad()
-    def anomaly_map(
-        self, features: Tensor, class_ids: Tensor, score: str = "residual", size: tuple[int, int] = (224, 224)
-    ) -> Tensor:
-        """Distance to the nearest patch in the bank, (B, *size); `class_ids` and `score` are not used."""
+    def signals(self, features: Tensor, class_ids: Tensor) -> Tensor:
+        """Distance from each place to the nearest patch in the bank, (B, 1, H, W); `class_ids` are not used."""
         patches = features.permute(0, 2, 3, 1)  # (B, H, W, C)
-        distance = torch.stack([torch.cdist(p.flatten(0, 1), self.bank).amin(1).view(p.shape[:2]) for p in patches])
-        return upsample(distance, size)
+        return torch.stack([torch.cdist(p.flatten(0, 1), self.bank).amin(1).view(p.shape[:2]) for p in patches])[
+            :, None
+        ]

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import Config, InputError
+from .config import Config
 from .quantize import HierarchicalQuantizer
 from .transformer import Decoder, Encoder, PositionEmbedding
-from .transport import released_score
+from .transport import cost, plan, released_score, transport_loss, transport_score
 
 RELEASED_WEIGHT = 80.0  # of the transport score in the release's anomaly map
+FAR = 1e4  # standard deviations; features beyond carry no more information and could overflow
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Output:
     code_ids: Tensor | None  # (B, 5, L), top first; None for the continuous model
     states: tuple[Tensor, ...]  # h_0 ... h_4: each (B, L, D)
     commitment: Tensor  # (), summed over the five codebooks
-    transport_score: Tensor | None  # (B, L), level 0, as released; None while training or continuous
+    tokens: tuple[Tensor, ...]  # what was quantised, top first: (B, L, D), then (B, L, 2D); () when continuous
 
 
 class HVQTrans(nn.Module):
@@ -46,11 +47,14 @@ class HVQTrans(nn.Module):
         self.config = config
         self.grid = grid or (config.grid, config.grid)
         width, shape = config.width, (config.heads, config.feedforward, config.dropout)
+        classes = 1 if config.unified else classes
         self.project = nn.Linear(channels, width)
         self.position = PositionEmbedding(self.grid, width)
         self.encoder = Encoder(config.layers, width, *shape)
         self.quantizer = (
-            HierarchicalQuantizer(config.layers, classes, config.codes, width, config.decay, config.revive)
+            HierarchicalQuantizer(
+                config.layers, classes, config.codes, width, config.decay, config.revive, config.update == "balanced"
+            )
             if config.method == "hvq"
             else None
         )
@@ -61,8 +65,12 @@ class HVQTrans(nn.Module):
 
     @property
     def classes(self) -> int:
-        """How many classes the model switches between."""
+        """How many classes the model switches between; 1 when unified."""
         return len(self.head_bias)
+
+    def switch(self, class_ids: Tensor) -> Tensor:
+        """Which codebooks and head the images of each class use, (B,)."""
+        return torch.zeros_like(class_ids) if self.config.unified else class_ids
 
     def encode(self, features: Tensor) -> tuple[Tensor, ...]:
         """Features (B, C, H, W) -> states h_0..h_4, each (B, L, D)."""
@@ -82,45 +90,52 @@ class HVQTrans(nn.Module):
 
     def forward(self, features: Tensor, class_ids: Tensor) -> Output:
         """`features` (B, C, H, W), standardised; `class_ids` (B,) int64, any mixture of classes."""
+        class_ids = self.switch(class_ids)
         states = self.encode(features)
         if self.quantizer is None:
             codes = tuple(torch.cat([state, states[-1]], -1) for state in reversed(states[:-1]))
-            ids, commitment, score = None, features.new_zeros(()), None
+            ids, commitment, tokens = None, features.new_zeros(()), ()
         else:
-            codes, ids, commitment, joined = self.quantizer(states, class_ids)
-            score = None
-            if not self.training:
-                score = released_score(joined, self.quantizer.quantizers[-1].codebook[class_ids])
-        return Output(self.decode(codes, class_ids), codes, ids, states, commitment, score)
+            codes, ids, commitment, tokens = self.quantizer(states, class_ids)
+        return Output(self.decode(codes, class_ids), codes, ids, states, commitment, tokens)
 
-    def loss(self, features: Tensor, class_ids: Tensor) -> tuple[Tensor, Output]:
-        """Mean squared reconstruction error plus weighted commitment. Paper, equation 6."""
+    def loss(self, features: Tensor, class_ids: Tensor, transport: float = 0.0) -> tuple[Tensor, Output]:
+        """Mean squared reconstruction error, weighted commitment, and `transport` times the transport loss of every
+        level. Paper, equation 6 and section 3.3."""
         output = self(features, class_ids)
-        error = (output.reconstruction.float() - features).square().mean()
-        return error + self.config.commitment * output.commitment, output
+        loss = (output.reconstruction.float() - features).square().mean() + self.config.commitment * output.commitment
+        if transport and self.quantizer is not None:
+            for tokens, quantizer in zip(output.tokens, self.quantizer.quantizers, strict=True):
+                moved = transport_loss(tokens, quantizer.codebook, self.switch(class_ids), self.config.transport_reg)
+                loss = loss + transport * moved
+        return loss, output
 
     @torch.no_grad()
-    def anomaly_map(
-        self, features: Tensor, class_ids: Tensor, score: str = "residual", size: tuple[int, int] = (224, 224)
-    ) -> Tensor:
-        """How far each place is from its reconstruction, (B, *size), in standardised feature units; higher is worse.
+    def signals(self, features: Tensor, class_ids: Tensor) -> Tensor:
+        """What speaks against each place, (B, S, H, W), higher is worse; always finite.
 
-        `score` "residual" is the norm over channels of features - reconstruction; "released" adds 80 times the
-        transport score of level 0 (section 3.4, as released). Upsampled bilinearly with aligned corners.
+        First the residual: the norm over channels of features - reconstruction, in standardised feature units. With
+        codebooks also the transport score of each level, top first, then deep to shallow (mean squared distance under
+        the conditional plan, whose temperature is half the codebook's own quantisation error), and last the released
+        map, residual + 80 x transport score as released. Source: section 3.4.
         """
+        features = features.float().nan_to_num().clamp(-FAR, FAR)
         output = self(features, class_ids)
-        residual = torch.linalg.vector_norm(output.reconstruction - features, dim=1)  # (B, H, W)
-        if score == "released":
-            if output.transport_score is None:
-                raise InputError('score "released" needs codebooks: use score "residual" for the continuous model.')
-            residual = residual + RELEASED_WEIGHT * output.transport_score.view_as(residual)
-        elif score != "residual":
-            raise InputError(f'score is {score!r}; choose "residual" or "released".')
-        return upsample(residual, size)
+        residual = torch.linalg.vector_norm(output.reconstruction.float() - features, dim=1)  # (B, H, W)
+        if self.quantizer is None:
+            return residual[:, None]
+        signals, class_ids = [residual], self.switch(class_ids)
+        for tokens, quantizer in zip(output.tokens, self.quantizer.quantizers, strict=True):
+            prototypes = quantizer.codebook[class_ids]
+            error = quantizer.error[class_ids].clamp(min=1e-12)[:, None, None]
+            moves = cost(tokens, prototypes) / error  # in units of the quantisation error
+            signals.append(transport_score(moves, plan(moves, reg=0.5)).unflatten(1, self.grid))
+        released = released_score(tokens, prototypes).unflatten(1, self.grid)  # level 0 came last
+        return torch.stack([*signals, residual + RELEASED_WEIGHT * released], 1)
 
     @torch.no_grad()
     def start_codebooks(self, features: Tensor, class_id: int) -> None:
-        """k-means start of one class's codebooks from its training features (N, C, H, W)."""
+        """k-means start of the codebooks of one class (0 when unified) from training features (N, C, H, W)."""
         if self.quantizer is not None:
             states = zip(*(self.encode(part) for part in features.split(16)), strict=True)
             self.quantizer.start(tuple(torch.cat(level) for level in states), class_id)

@@ -68,7 +68,7 @@ def convert(cls: type[HVQTrans], source: str | Path | Mapping[str, Tensor], head
     for name, number in zip(names, range(layers + 1, 0, -1), strict=True):
         ours |= _codebook(theirs, f"quantizer.{name}", f"quantize_list_{number}", classes)
     missing, unknown = model.load_state_dict(ours, strict=False)
-    wrong = [name for name in missing if not name.endswith("usage")] + unknown
+    wrong = [name for name in missing if not name.endswith((".usage", ".error"))] + unknown
     assert not wrong, wrong  # a mistake in this file, not in the input
     return model.eval()
 

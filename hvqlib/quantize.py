@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .transport import balanced, pool
+
 
 def kmeans(points: Tensor, k: int, iterations: int = 10) -> tuple[Tensor, Tensor]:
     """Lloyd's k-means from random points. `points` (N, D) -> centres (k, D) and how many points each has (k,).
@@ -34,25 +36,36 @@ class VectorQuantizer(nn.Module):
     """One codebook for every class: each token is replaced by the nearest prototype of its image's class.
 
     Buffers: `codebook` (classes, K, D); `cluster_size` (classes, K) and `cluster_sum` (classes, K, D), the moving
-    averages of how many tokens chose a code and of their sum; `usage` (classes, K), choices since :meth:`report`.
+    averages of how many tokens chose a code and of their sum; `error` (classes,), that of the squared distance from
+    a token to its code; `usage` (classes, K), choices since :meth:`report`. With `balanced` the averages are not of
+    choices but of a Sinkhorn plan in which every code receives as much as any other.
     Sources: van den Oord et al. 2017, appendix A.1 (moving averages); Lu et al. 2023, section 3.2 (switching).
     """
 
     codebook: Tensor
     cluster_size: Tensor
     cluster_sum: Tensor
+    error: Tensor
     usage: Tensor
 
     def __init__(
-        self, classes: int, codes: int, width: int, decay: float = 0.99, revive: bool = True, eps: float = 1e-5
+        self,
+        classes: int,
+        codes: int,
+        width: int,
+        decay: float = 0.99,
+        revive: bool = True,
+        balanced: bool = False,
+        eps: float = 1e-5,
     ) -> None:
         super().__init__()
-        self.decay, self.revive, self.eps = decay, revive, eps
+        self.decay, self.revive, self.balanced, self.eps = decay, revive, balanced, eps
         codebook = torch.randn(classes, codes, width)
         self.register_buffer("codebook", codebook)
         # As released: counts start at 0, so the first update throws unused codes far away. start() mends it.
         self.register_buffer("cluster_size", torch.zeros(classes, codes))
         self.register_buffer("cluster_sum", codebook.clone())
+        self.register_buffer("error", torch.ones(classes))
         self.register_buffer("usage", torch.zeros(classes, codes))
 
     @torch.autocast("cpu", enabled=False)
@@ -82,12 +95,21 @@ class VectorQuantizer(nn.Module):
         k, width = self.codebook.shape[1:]
         flat = (row[:, None] * k + ids).flatten()  # (B L,) row of (P K)
         counts = torch.bincount(flat, minlength=len(present) * k).view(-1, k).float()
-        sums = tokens.new_zeros(len(present) * k, width).index_add_(0, flat, tokens.flatten(0, 1))
+        self.usage[present] += counts
+        error = (tokens - self.lookup(ids, class_ids)).square().sum(-1).mean(1)  # (B,)
+        error = torch.zeros_like(self.error[present]).index_add_(0, row, error) / row.bincount()
+        self.error[present] = self.error[present].lerp(error, 1 - self.decay)
+        if self.balanced:
+            _, pooled, mass = pool(tokens, class_ids)
+            _, moved = balanced(pooled, mass, self.codebook[present], reg=0.5)  # (P, N, K)
+            moved = moved * counts.sum(1)[:, None, None]  # in tokens
+            counts, sums = moved.sum(1), moved.transpose(1, 2) @ pooled
+        else:
+            sums = tokens.new_zeros(len(present) * k, width).index_add_(0, flat, tokens.flatten(0, 1))
         size = self.cluster_size[present].lerp(counts, 1 - self.decay)  # (P, K)
         total = self.cluster_sum[present].lerp(sums.view(-1, k, width), 1 - self.decay)  # (P, K, D)
         n = size.sum(1, keepdim=True)
         smoothed = (size + self.eps) / (n + k * self.eps) * n  # no division by zero, same sum
-        self.usage[present] += counts
         self.cluster_size[present] = size
         self.cluster_sum[present] = total
         self.codebook[present] = total / smoothed[..., None]
@@ -112,6 +134,7 @@ class VectorQuantizer(nn.Module):
     def start(self, tokens: Tensor, class_id: int) -> None:
         """Put one class's codebook on the k-means centres of its `tokens` (N, D)."""
         centres, counts = kmeans(tokens.float(), self.codebook.shape[1])
+        self.error[class_id] = torch.cdist(tokens.float(), centres).amin(1).square().mean()
         # At least a small count each, so that the sum and the centre agree for a code no token chose.
         counts = counts.clamp(min=0.1) / counts.mean()
         self.codebook[class_id] = centres
@@ -133,11 +156,14 @@ class VectorQuantizer(nn.Module):
 class HierarchicalQuantizer(nn.Module):
     """Five codebooks (for four layers): the top one on h_4, the others on [h_l ; top code]. Paper, section 3.2."""
 
-    def __init__(self, levels: int, classes: int, codes: int, width: int, decay: float, revive: bool) -> None:
+    def __init__(
+        self, levels: int, classes: int, codes: int, width: int, decay: float, revive: bool, balanced: bool = False
+    ) -> None:
         super().__init__()
-        self.top = VectorQuantizer(classes, codes, width, decay, revive)
+        rest = (decay, revive, balanced)
+        self.top = VectorQuantizer(classes, codes, width, *rest)
         # From deep to shallow, the order in which the decoder asks: levels N-1, ..., 0.
-        self.levels = nn.ModuleList(VectorQuantizer(classes, codes, 2 * width, decay, revive) for _ in range(levels))
+        self.levels = nn.ModuleList(VectorQuantizer(classes, codes, 2 * width, *rest) for _ in range(levels))
 
     @property
     def quantizers(self) -> list[VectorQuantizer]:
@@ -146,19 +172,20 @@ class HierarchicalQuantizer(nn.Module):
 
     def forward(
         self, states: tuple[Tensor, ...], class_ids: Tensor
-    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor, Tensor]:
+    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor, tuple[Tensor, ...]]:
         """States h_0..h_N, each (B, L, D) -> codes z_{N-1}..z_0, each (B, L, 2D); code ids (B, N+1, L), top
-        first; the commitment loss (), summed over levels; and the tokens of level 0, [h_0 ; top code] (B, L, 2D).
+        first; the commitment loss (), summed over levels; and what was quantised, top first: h_N (B, L, D), then
+        [h_l ; top code] (B, L, 2D).
         """
         top, ids, commitment = self.top(states[-1], class_ids)
-        codes, all_ids, joined = [], [ids], states[0]
+        codes, all_ids, tokens = [], [ids], [states[-1]]
         for quantizer, state in zip(self.levels, reversed(states[:-1]), strict=True):
-            joined = torch.cat([state.float(), top], dim=-1)  # (B, L, 2D)
-            code, ids, loss = quantizer(joined, class_ids)
+            tokens.append(torch.cat([state.float(), top], dim=-1))  # (B, L, 2D)
+            code, ids, loss = quantizer(tokens[-1], class_ids)
             codes.append(code)
             all_ids.append(ids)
             commitment = commitment + loss
-        return tuple(codes), torch.stack(all_ids, 1), commitment, joined
+        return tuple(codes), torch.stack(all_ids, 1), commitment, tuple(tokens)
 
     @torch.no_grad()
     def start(self, states: tuple[Tensor, ...], class_id: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .backbone import Backbone, Standardize, extract_features
+from .calibrate import Calibration, collect
 from .classes import ClassCentroids
 from .config import Config, InputError, RunError
 from .data import AnomalyDataset
 from .knn import NearestNeighbour
-from .model import HVQTrans, image_score
+from .model import HVQTrans
 from .run import build_model, load_weights, pick_device, read_checkpoint, read_run, write_checkpoint, write_run
 
 COLUMNS = ("loss", "commitment", "lr", "usage", "perplexity")  # of the history, a row a step
@@ -87,12 +89,19 @@ def train(
     guess = ClassCentroids(features.shape[1], len(dataset.classes))
     guess.fit(features, class_ids)
     extra = _named("standardize", standardize) | _named("guess", guess)
+    held = held_out(class_ids, config.holdout, config.seed)
+
+    def calibrate() -> dict[str, Tensor]:
+        signals = collect(model, features, class_ids, config.batch_size)
+        found = Calibration.fit(config, signals, class_ids, held, len(dataset.classes))
+        return {f"calibration.{name}": value for name, value in found.tensors().items()}
+
     if isinstance(model, NearestNeighbour):
-        model.fit(features)
-        tensors = _named("model", model) | extra | {"normal_score": normal_score(model, features, class_ids)}
+        model.fit(features[~held])
+        tensors = _named("model", model) | extra | calibrate()
         write_checkpoint(out, tensors, {"step": 1, "seconds": time.monotonic() - began, "done": True})
         return out
-    loop = _Loop(model, features, class_ids, extra, out, minutes, checkpoint_every, began)
+    loop = _Loop(model, features[~held], class_ids[~held], extra, calibrate, out, minutes, checkpoint_every, began)
     if started and (out / "checkpoint.safetensors").exists():
         loop.restore()
     else:
@@ -110,12 +119,14 @@ class _Loop:
         features: Tensor,  # (N, C, H, W), standardised
         class_ids: Tensor,  # (N,)
         extra: dict[str, Tensor],
+        calibrate: Callable[[], dict[str, Tensor]],
         out: Path,
         minutes: float | None,
         checkpoint_every: int,
         began: float,
     ) -> None:
         self.model, self.features, self.class_ids, self.extra, self.out = model, features, class_ids, extra, out
+        self.calibrate = calibrate
         self.config, self.minutes, self.every, self.began = model.config, minutes, checkpoint_every, began
         self.device = model.head_bias.device
         self.per_epoch = math.ceil(len(features) / self.config.batch_size)
@@ -170,20 +181,29 @@ class _Loop:
             group["lr"] = lr
         self.model.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            loss, output = self.model.loss(features, class_ids)
+            loss, output = self.model.loss(features, class_ids, self.transport())
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimizer.step()
         return float(loss.detach()), float(output.commitment.detach()), lr
 
+    def transport(self) -> float:
+        """Weight of the transport loss at this step."""
+        config = self.config
+        if self.step % config.transport_every or self.progress() < config.transport_start:
+            return 0.0
+        return config.transport * config.transport_every
+
     def start_codebooks(self) -> None:
-        """k-means start of every class that has training images, on up to 64 of them."""
+        """k-means start of every set of codebooks that has training images, on up to 64 of them."""
         if self.config.init == "kmeans" and self.model.quantizer is not None:
             self.model.eval()
-            for class_id in self.class_ids.unique().tolist():
-                some = self.features[self.class_ids == class_id][:64]
-                self.model.start_codebooks(some.to(self.device), class_id)
+            sets = self.model.switch(self.class_ids)
+            for number in sets.unique().tolist():
+                images = (sets == number).nonzero()[:, 0]
+                some = images[torch.linspace(0, len(images) - 1, min(64, len(images))).long()]
+                self.model.start_codebooks(self.features[some].to(self.device), number)
 
     def seconds(self) -> float:
         """Seconds spent so far, earlier parts of the run included."""
@@ -196,9 +216,8 @@ class _Loop:
         return self.seconds() / (60 * self.minutes) if self.step else 0.0
 
     def save(self, done: bool) -> None:
-        """Write everything the run needs to go on."""
-        tensors = _named("model", self.model) | self.extra
-        tensors["normal_score"] = normal_score(self.model, self.features, self.class_ids)
+        """Write everything the run needs to go on, or, when done, to judge images."""
+        tensors = _named("model", self.model) | self.extra | (self.calibrate() if done else {})
         tensors["history"] = torch.tensor(self.history, dtype=torch.float64)
         for name, parameter in self.model.named_parameters():
             for key, value in self.optimizer.state[parameter].items():
@@ -237,16 +256,15 @@ def epoch_order(class_ids: Tensor, balance: float, seed: int) -> Tensor:
     return visits[torch.randperm(number, generator=generator)]
 
 
-def normal_score(model: HVQTrans | NearestNeighbour, features: Tensor, class_ids: Tensor) -> Tensor:
-    """Median image score (classes,) of up to four training images of each class: the scale of a class's maps."""
-    model.eval()
-    place = next(iter(model.state_dict().values())).device
-    scores = torch.zeros(int(class_ids.max()) + 1)
+def held_out(class_ids: Tensor, share: float, seed: int) -> Tensor:
+    """Which training images (N,) bool are kept for calibration: `share` of each class (rounded), drawn by seed."""
+    generator = torch.Generator().manual_seed(seed)
+    held = torch.zeros(len(class_ids), dtype=torch.bool)
     for c in class_ids.unique().tolist():
-        some = (class_ids == c).nonzero()[:4, 0]
-        maps = model.anomaly_map(features[some].to(place), class_ids[some].to(place), model.config.score)
-        scores[c] = image_score(maps).median()
-    return scores
+        images = (class_ids == c).nonzero()[:, 0]
+        images = images[torch.randperm(len(images), generator=generator)]
+        held[images[: min(round(share * len(images)), len(images) - 1)]] = True
+    return held
 
 
 def _named(prefix: str, module: torch.nn.Module) -> dict[str, Tensor]:

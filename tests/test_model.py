@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from hvqlib.config import Config, InputError
+from hvqlib.config import Config
 from hvqlib.model import RELEASED_WEIGHT, HVQTrans, image_score, upsample
+from hvqlib.transport import released_score
 
 SMALL = Config(width=16, heads=2, feedforward=32, codes=8, grid=4)
 
@@ -23,7 +24,9 @@ def test_mixed_batch_equals_single_images(classes, grid, channels):
     for i in range(5):
         alone = model(features[i : i + 1], class_ids[i : i + 1])
         torch.testing.assert_close(whole.reconstruction[i], alone.reconstruction[0], atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(whole.transport_score[i], alone.transport_score[0], atol=1e-5, rtol=1e-4)
+    whole, each = model.signals(features, class_ids), zip(features, class_ids, strict=True)
+    each = [model.signals(f[None], c[None])[0] for f, c in each]
+    torch.testing.assert_close(whole, torch.stack(each), atol=1e-3, rtol=1e-3)
 
 
 def test_each_class_uses_its_own_head_and_codebooks():
@@ -55,22 +58,59 @@ def test_continuous_model_passes_states_through():
     model = HVQTrans(replace(SMALL, method="continuous"), 6, 2).eval()
     output = model(torch.randn(2, 6, 4, 4), torch.tensor([0, 1]))
     torch.testing.assert_close(output.codes[-1], torch.cat([output.states[0], output.states[-1]], -1))
-    assert output.code_ids is None and output.transport_score is None and output.commitment == 0
-    with pytest.raises(InputError, match="residual"):
-        model.anomaly_map(torch.randn(1, 6, 4, 4), torch.tensor([0]), "released")
+    assert output.code_ids is None and output.tokens == () and output.commitment == 0
+    assert model.signals(torch.randn(2, 6, 4, 4), torch.tensor([0, 1])).shape == (2, 1, 4, 4)
 
 
-def test_maps_by_hand():
+def test_signals_by_hand():
     torch.manual_seed(0)
-    model = HVQTrans(SMALL, 6, 1).eval()
-    features, ids = torch.randn(1, 6, 4, 4), torch.zeros(1, dtype=torch.long)
-    output = model(features, ids)
-    residual = np.sqrt(((output.reconstruction - features).detach().numpy()[0] ** 2).sum(0))
-    np.testing.assert_allclose(model.anomaly_map(features, ids, size=(4, 4))[0], residual, rtol=1e-5)
-    both = residual + RELEASED_WEIGHT * output.transport_score.view(4, 4).detach().numpy()
-    np.testing.assert_allclose(model.anomaly_map(features, ids, "released", (4, 4))[0], both, rtol=1e-5)
-    with pytest.raises(InputError, match="score"):
-        model.anomaly_map(features, ids, "magic")
+    model = HVQTrans(SMALL, 6, 2).eval()
+    features, ids = torch.randn(1, 6, 4, 4), torch.ones(1, dtype=torch.long)
+    for quantizer in model.quantizer.quantizers:
+        quantizer.error[:] = torch.tensor([7.0, 3.0])
+    output, signals = model(features, ids), model.signals(features, ids)[0].flatten(1).numpy()
+    residual = np.sqrt(((output.reconstruction - features).detach().numpy()[0] ** 2).sum(0)).ravel()
+    np.testing.assert_allclose(signals[0], residual, rtol=1e-5)
+    for level, (tokens, quantizer) in enumerate(zip(output.tokens, model.quantizer.quantizers, strict=True)):
+        for i, token in enumerate(tokens[0].detach().double().numpy()):
+            far = ((token - quantizer.codebook[1].double().numpy()) ** 2).sum(1) / 3  # in units of the error
+            weight = np.exp(-(far - far.min()) / 0.5)
+            assert signals[1 + level, i] == pytest.approx((weight * far).sum() / weight.sum(), rel=1e-4)
+    released = released_score(output.tokens[-1], model.quantizer.levels[-1].codebook[ids])[0].detach().numpy()
+    np.testing.assert_allclose(signals[-1], residual + RELEASED_WEIGHT * released, rtol=1e-5)
+
+
+def test_unified_has_one_set_of_codebooks_and_one_head():
+    torch.manual_seed(0)
+    model = HVQTrans(replace(SMALL, unified=True), 6, 5).eval()
+    features = torch.randn(1, 6, 4, 4)
+    assert model.classes == 1 and model.quantizer.top.codebook.shape[0] == 1
+    zero, four = (model(features, torch.tensor([c])) for c in (0, 4))
+    assert torch.equal(zero.reconstruction, four.reconstruction) and torch.equal(zero.code_ids, four.code_ids)
+
+
+def test_the_transport_loss_reaches_the_encoder():
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 2).eval()
+    features, ids = torch.randn(3, 6, 4, 4), torch.tensor([0, 1, 1])
+    plain, _ = model.loss(features, ids)
+    more, _ = model.loss(features, ids, transport=0.5)
+    slope = torch.autograd.grad(more - plain, model.project.weight)[0]
+    assert more > plain and slope.isfinite().all() and slope.abs().sum() > 0
+
+
+@pytest.mark.parametrize("value", [0.0, 1e30, -1e30, float("inf"), float("nan")])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_signals_are_finite_whatever_comes_in(value, classes):
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, classes).eval()
+    model.quantizer.top.codebook[:, 0] = 1e5  # where the release leaves codes that nobody uses
+    features = torch.randn(2, 6, 4, 4)
+    features[0, :, 1] = value
+    assert model.signals(features, torch.zeros(2, dtype=torch.long)).isfinite().all()
+    assert model.signals(torch.full((2, 6, 4, 4), value), torch.zeros(2, dtype=torch.long)).isfinite().all()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.signals(features.bfloat16(), torch.zeros(2, dtype=torch.long)).isfinite().all()
 
 
 def test_upsampling_keeps_corners_and_is_linear_between():

@@ -146,7 +146,7 @@ def test_hierarchy_quantises_state_and_top_code_together():
     torch.manual_seed(0)
     hierarchy = HierarchicalQuantizer(2, 3, 8, 4, 0.99, True).eval()
     states, class_ids = tuple(torch.randn(2, 9, 4) for _ in range(3)), torch.tensor([2, 1])
-    codes, ids, commitment, joined = hierarchy(states, class_ids)
+    codes, ids, commitment, tokens = hierarchy(states, class_ids)
     top, top_ids, total = hierarchy.top(states[2], class_ids)
     assert torch.equal(ids[:, 0], top_ids)
     for i, level in enumerate((1, 0)):  # deep to shallow
@@ -154,7 +154,7 @@ def test_hierarchy_quantises_state_and_top_code_together():
         assert torch.equal(codes[i], z) and torch.equal(ids[:, 1 + i], index)
         total = total + loss
     torch.testing.assert_close(commitment, total)
-    assert torch.equal(joined, torch.cat([states[0], top], -1))
+    assert torch.equal(tokens[-1], torch.cat([states[0], top], -1))
 
 
 def test_codebooks_stay_float32_under_bfloat16():

@@ -29,6 +29,7 @@ LAYERS = (
     "foundry",
     "synthetic",
     "model knn",
+    "calibrate",
     "run",
     "train evaluate",
     "plots widgets cli",
