@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from .config import Config, InputError
 from .model import image_score, upsample
 
-STRENGTH = 40  # images: with that many, a place's own mean and spread count as much as the whole map's
+STRENGTH = 20  # images: with that many, a place's own mean and spread count as much as the whole map's
 FLOOR = 1e-6  # of a spread, in the unit of the signal
 
 
@@ -33,8 +33,7 @@ class Calibration:
         """From the signals (N, S, H, W) of normal images, their classes (N,) and which of them were held out (N,).
 
         A pattern of mean and variance over places comes from the images trained on, which are many, smoothed 3 x 3
-        and drawn towards the map's own mean and variance (an empirical-Bayes shrinkage: weight n / (n + 40) for n
-        images). Its level comes from held-out images, on which every signal is larger; so do the scores. Where
+        and drawn towards the map's own mean and variance (a shrinkage of weight n / (n + 20) for n images). Its level comes from held-out images, on which every signal is larger; so do the scores. Where
         nothing is held out, the images trained on serve, and p-values come out too small.
         """
         shape = (classes, *signals.shape[1:])
@@ -104,14 +103,14 @@ class Calibration:
         return (scores - self.image_mean[class_ids]) / self.image_spread[class_ids]
 
     def p_values(self, scores: Tensor, class_ids: Tensor) -> Tensor:
-        """Conformal p-value (B,), in (0, 1], of image scores (B,): how often a normal image scores as high.
+        """Conformal p-value (B,), in (0, 1], float64, of image scores (B,): how often a normal image scores as high.
 
         (1 + held-out scores at least as high) / (1 + held-out scores): for a new normal image, in the mixture of
         classes trained on, it is at most alpha with probability at most alpha. Source: Vovk et al., "Algorithmic
         Learning in a Random World", 2005; Bates et al., "Testing for outliers with conformal p-values", 2023.
         """
         below = torch.searchsorted(self.scores, self.standardise(scores, class_ids), right=False)
-        return (1 + len(self.scores) - below) / (1 + len(self.scores))
+        return (1 + len(self.scores) - below).double() / (1 + len(self.scores))
 
     @property
     def least(self) -> float:

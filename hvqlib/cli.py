@@ -53,9 +53,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR")
     evaluate.add_argument("--labels", choices=["given", "inferred"], default="given", help="default: given")
     evaluate.add_argument("--score", choices=["combined", "residual", "released"], help="default: the run's")
-    evaluate.add_argument(
-        "--normalize", action=argparse.BooleanOptionalAction, help="place by place; default: the run's"
-    )
+    evaluate.add_argument("--normalize", action=argparse.BooleanOptionalAction, help="by place; default: the run's")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the metrics here too")
 
     predict = commands.add_parser("predict", help="score photographs, with a heat map beside each")

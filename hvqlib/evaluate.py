@@ -34,7 +34,7 @@ class Detector:
 
     @classmethod
     def load(cls, run: str | Path, device: str | None = None) -> Detector:
-        """Read a run folder. Raises InputError when it holds no finished run or does not fit this machine's backbone."""
+        """Read a run folder. Raises InputError when it is not finished or does not fit this machine's backbone."""
         config, classes, channels, fingerprint = read_run(Path(run))
         tensors, state = read_checkpoint(Path(run))
         if not state["done"]:

@@ -116,7 +116,7 @@ class HVQTrans(nn.Module):
 
         First the residual: the norm over channels of features - reconstruction, in standardised feature units. With
         codebooks also the transport score of each level, top first, then deep to shallow (mean squared distance under
-        the conditional plan, whose temperature is half the codebook's own quantisation error), and last the released
+        the conditional plan, whose temperature is the codebook's own quantisation error, in units of that error), and last the released
         map, residual + 80 x transport score as released. Source: section 3.4.
         """
         features = features.float().nan_to_num().clamp(-FAR, FAR)
@@ -128,8 +128,8 @@ class HVQTrans(nn.Module):
         for tokens, quantizer in zip(output.tokens, self.quantizer.quantizers, strict=True):
             prototypes = quantizer.codebook[class_ids]
             error = quantizer.error[class_ids].clamp(min=1e-12)[:, None, None]
-            moves = cost(tokens, prototypes) / error  # in units of the quantisation error
-            signals.append(transport_score(moves, plan(moves, reg=0.5)).unflatten(1, self.grid))
+            moves = (cost(tokens, prototypes) / error).clamp(max=1e12)  # in units of the quantisation error
+            signals.append(transport_score(moves, plan(moves, reg=1.0)).unflatten(1, self.grid))
         released = released_score(tokens, prototypes).unflatten(1, self.grid)  # level 0 came last
         return torch.stack([*signals, residual + RELEASED_WEIGHT * released], 1)
 

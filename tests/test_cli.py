@@ -24,13 +24,17 @@ def test_train_evaluate_predict(small_preset, small_data, tmp_path, capsys, monk
     written = {p.name for p in (tmp_path / "run").iterdir()}
     assert written == {"config.json", "checkpoint.safetensors", "curves.png", "metrics.json", "gallery.png"}
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
-    assert set(metrics) == {"classes", "mean", "n"} and metrics["classes"]["stone"]["aupro"] is None
+    assert set(metrics) == {"classes", "mean", "n", "labels", "class_accuracy"}
+    assert metrics["classes"]["stone"]["aupro"] is None
     assert json.loads((tmp_path / "copy.json").read_text()) == metrics
 
     images = [str(small_data / "cloth/test/spot/000.png"), str(small_data / "stone/test/good/000.png")]
     assert cli.main(["predict", "--run", "run", "--out", "found", *images]) == 0
     rows = json.loads((tmp_path / "found/scores.json").read_text())
     assert [r["class"] for r in rows] == ["cloth", "stone"] and [r["image"] for r in rows] == images
+    assert [r["verdict"] for r in rows][0] == "defective" and rows[0]["p_value"] <= rows[0]["false_alarm"] == 0.2
+    assert cli.main(["evaluate", "--run", "run", "--data", str(small_data), "--labels", "inferred"]) == 0
+    assert "class accuracy: good 1.000" in capsys.readouterr().out
     heat_maps = {tmp_path / r["heat_map"] for r in rows}
     assert len(heat_maps) == 2 and all(p.exists() for p in heat_maps)
 

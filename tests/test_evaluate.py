@@ -69,6 +69,43 @@ def test_predict_guesses_the_class_and_scores_like_evaluate(run, small_data):
     np.testing.assert_allclose([p.score for p in found], scores, rtol=1e-5)
     given = predict(detector, [dataset.test[0].path], "stone")[0]
     assert given.class_name == "stone" and given.score != found[0].score
+    assert predict(detector, []) == []
+
+
+def test_verdicts_follow_the_rate(run, small_data):
+    dataset, detector = load_dataset(small_data), Detector.load(run)
+    paths = [s.path for s in dataset.test]
+    found = predict(detector, paths)
+    assert {p.false_alarm for p in found} == {0.2}  # 4 images held out: 1 / 5 is the least
+    assert [p.defective for p in found] == [p.p_value <= 0.2 for p in found]
+    assert all(p.defective for p, s in zip(found, dataset.test, strict=True) if s.label)
+    loose = predict(detector, paths, false_alarm=0.6)
+    assert sum(p.defective for p in loose) >= sum(p.defective for p in found)
+    assert all(b.threshold <= a.threshold for a, b in zip(found, loose, strict=True))
+    with pytest.raises(InputError, match="4 held-out"):
+        predict(detector, paths, false_alarm=0.05)
+
+
+def test_inferred_labels_give_the_same_metrics_where_every_class_is_right(run, small_data):
+    dataset, detector = load_dataset(small_data), Detector.load(run)
+    given, inferred = (evaluate(detector, dataset, labels=labels).metrics for labels in ("given", "inferred"))
+    assert given["classes"] == inferred["classes"]
+    assert (given["labels"], inferred["labels"]) == ("given", "inferred")
+    assert given["class_accuracy"] == {"good": None, "defective": None}
+    assert inferred["class_accuracy"] == {"good": 1.0, "defective": 1.0}
+    swapped = replace(detector, classes=detector.classes[::-1])  # now every inferred class is the wrong one
+    assert evaluate(swapped, dataset, labels="inferred").metrics["class_accuracy"] == {"good": 0.0, "defective": 0.0}
+    with pytest.raises(InputError, match="labels"):
+        evaluate(detector, dataset, labels="guessed")
+
+
+def test_scores_with_and_without_places_and_transport_differ(run, small_data):
+    dataset, detector = load_dataset(small_data), Detector.load(run)
+    paths, ids = [s.path for s in dataset.test], [s.class_id for s in dataset.test]
+    kinds = [("combined", True), ("combined", False), ("residual", True), ("residual", False), ("released", None)]
+    maps = [detector.maps(paths, ids, score=score, normalize=normalize)[0] for score, normalize in kinds]
+    assert all(not np.allclose(maps[i], maps[j]) for i in range(5) for j in range(i))
+    np.testing.assert_array_equal(detector.maps(paths, ids)[0], maps[0])  # the run's own
 
 
 def test_refusals(run, small_data, tmp_path):

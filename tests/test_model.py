@@ -74,7 +74,7 @@ def test_signals_by_hand():
     for level, (tokens, quantizer) in enumerate(zip(output.tokens, model.quantizer.quantizers, strict=True)):
         for i, token in enumerate(tokens[0].detach().double().numpy()):
             far = ((token - quantizer.codebook[1].double().numpy()) ** 2).sum(1) / 3  # in units of the error
-            weight = np.exp(-(far - far.min()) / 0.5)
+            weight = np.exp(-(far - far.min()))
             assert signals[1 + level, i] == pytest.approx((weight * far).sum() / weight.sum(), rel=1e-4)
     released = released_score(output.tokens[-1], model.quantizer.levels[-1].codebook[ids])[0].detach().numpy()
     np.testing.assert_allclose(signals[-1], residual + RELEASED_WEIGHT * released, rtol=1e-5)
