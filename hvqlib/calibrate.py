@@ -1,4 +1,4 @@
-"""What is normal: each class's mean and spread of every signal at every place, and p-values, from normal images only."""
+"""What is normal: mean and spread of every signal, by class and place; p-values. From normal images only."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ class Calibration:
         """From the signals (N, S, H, W) of normal images, their classes (N,) and which of them were held out (N,).
 
         A pattern of mean and variance over places comes from the images trained on, which are many, smoothed 3 x 3
-        and drawn towards the map's own mean and variance (a shrinkage of weight n / (n + 20) for n images). Its level comes from held-out images, on which every signal is larger; so do the scores. Where
-        nothing is held out, the images trained on serve, and p-values come out too small.
+        and drawn towards the map's own mean and variance (by a weight of n / (n + 20) for n images: of few images a
+        place's own figures say little). Its level comes from held-out images, on which every signal is larger; so do
+        the scores. Where nothing is held out, the images trained on serve, and p-values come out too small.
         """
         shape = (classes, *signals.shape[1:])
         mean, spread = signals.new_zeros(shape), signals.new_ones(shape)

@@ -153,8 +153,8 @@ def evaluate(
         given = [class_id] * len(samples) if labels == "given" else None
         maps, scores, ids = detector.maps([s.path for s in samples], given, cache, progress, score, normalize)
         label = np.array([sample.label for sample in samples])
-        for i in (0, 1):
-            right[i] += (ids[label == i] == class_id).tolist()
+        for kind in (0, 1):
+            right[kind] += (ids[label == kind] == class_id).tolist()
         masks = None
         if dataset.has_masks(name):
             masks = np.stack([read_mask(sample, maps.shape[1]) for sample in samples])

@@ -115,9 +115,9 @@ class HVQTrans(nn.Module):
         """What speaks against each place, (B, S, H, W), higher is worse; always finite.
 
         First the residual: the norm over channels of features - reconstruction, in standardised feature units. With
-        codebooks also the transport score of each level, top first, then deep to shallow (mean squared distance under
-        the conditional plan, whose temperature is the codebook's own quantisation error, in units of that error), and last the released
-        map, residual + 80 x transport score as released. Source: section 3.4.
+        codebooks also the transport score of each level, top first, then deep to shallow: the mean squared distance
+        under the conditional plan, both it and the temperature in units of the codebook's own quantisation error. Last
+        the released map, residual + 80 x transport score as released. Source: section 3.4.
         """
         features = features.float().nan_to_num().clamp(-FAR, FAR)
         output = self(features, class_ids)
