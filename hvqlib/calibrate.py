@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,6 +14,7 @@ from .config import Config, InputError
 from .model import image_score, upsample
 
 STRENGTH = 20  # images: with that many, a place's own mean and spread count as much as the whole map's
+CONFIDENCE = 0.8  # with which a p-value is no smaller than the share of normal images it stands for
 FLOOR = 1e-6  # of a spread, in the unit of the signal
 
 
@@ -104,33 +106,41 @@ class Calibration:
         return (scores - self.image_mean[class_ids]) / self.image_spread[class_ids]
 
     def p_values(self, scores: Tensor, class_ids: Tensor) -> Tensor:
-        """Conformal p-value (B,), in (0, 1], float64, of image scores (B,): how often a normal image scores as high.
+        """p-value (B,), in (0, 1], float64, of image scores (B,): the share of normal images that score as high.
 
-        (1 + held-out scores at least as high) / (1 + held-out scores): for a new normal image, in the mixture of
-        classes trained on, it is at most alpha with probability at most alpha. Source: Vovk et al., "Algorithmic
-        Learning in a Random World", 2005; Bates et al., "Testing for outliers with conformal p-values", 2023.
+        An upper bound of that share (Clopper and Pearson's, at a confidence of 80 %), from how many of the held-out
+        scores are at least as high. A conformal p-value, (1 + that number) / (1 + held-out scores), would keep its
+        promise on average over calibrations; this one keeps it for the calibration at hand, in four of five.
+        Source: Bates et al., "Testing for outliers with conformal p-values", 2023, section 3.
         """
-        below = torch.searchsorted(self.scores, self.standardise(scores, class_ids), right=False)
-        return (1 + len(self.scores) - below).double() / (1 + len(self.scores))
+        higher = len(self.scores) - torch.searchsorted(self.scores, self.standardise(scores, class_ids), right=False)
+        return self._bounds().to(higher.device)[higher]
+
+    def _bounds(self) -> Tensor:
+        """Upper bounds (N + 1,) float64 of the share of normal images above the highest 0, 1, ... N held-out scores."""
+        from scipy.stats import beta
+
+        number = np.arange(len(self.scores))
+        return torch.tensor([*beta.ppf(CONFIDENCE, number + 1, len(self.scores) - number), 1.0], dtype=torch.float64)
 
     @property
     def least(self) -> float:
         """The least false-alarm rate that the held-out images can promise."""
-        return 1 / (1 + len(self.scores))
+        return float(self._bounds()[0])
 
     def threshold(self, false_alarm: float, class_ids: Tensor) -> Tensor:
         """Scores (B,) above which images of each class are called defective, at a false-alarm rate in (0, 1).
 
-        Raises InputError where the held-out images are too few for the rate: it takes 1 / rate - 1 of them.
+        Raises InputError where the held-out images are too few for the rate.
         """
         number = len(self.scores)
-        allowed = int(false_alarm * (number + 1) + 1e-9) - 1  # held-out scores that may be as high as a defect's
-        if not 0 < false_alarm < 1 or allowed < 0:
+        allowed = int((self._bounds() <= false_alarm + 1e-9).sum())  # one more than held-out scores above a defect's
+        if not 0 < false_alarm < 1 or not allowed:
             raise InputError(
                 f"A false-alarm rate of {false_alarm:g} cannot be promised from {number} held-out normal images: choose"
                 f" one from {self.least + 5e-4:.3f} to below 1, or train with more images."
             )
-        return self.image_mean[class_ids] + self.scores[number - 1 - allowed] * self.image_spread[class_ids]
+        return self.image_mean[class_ids] + self.scores[number - allowed] * self.image_spread[class_ids]
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it, by name, for a checkpoint."""

@@ -1,4 +1,4 @@
-"""The command line: hvq data | train | evaluate | predict.
+"""The command line: hvq data | train | evaluate | predict | export.
 
 Results go to standard output, progress and messages to standard error. Exit status 0: done; 2: bad input, said in
 one sentence; 1: a run that failed through no fault of its input.
@@ -63,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--false-alarm", type=float, metavar="RATE",
                          help="share of normal images that may be called defective; default: 0.05")  # fmt: skip
     predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+
+    export = commands.add_parser("export", help="make a finished run small: float16, only what judging images needs")
+    export.add_argument("--run", type=Path, required=True)
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
 
     for command in (train, evaluate, predict):
         command.add_argument("--device", help='"cpu", "cuda", ...; default: the first GPU if there is one')
@@ -181,4 +185,10 @@ def _predict(options: argparse.Namespace) -> None:
     write_atomic(options.out / "scores.json", (json.dumps(rows, indent=2) + "\n").encode())
 
 
-COMMANDS = {"data": _data, "train": _train, "evaluate": _evaluate, "predict": _predict}
+def _export(options: argparse.Namespace) -> None:
+    from .run import export
+
+    export(options.run, options.out)
+
+
+COMMANDS = {"data": _data, "train": _train, "evaluate": _evaluate, "predict": _predict, "export": _export}

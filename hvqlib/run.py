@@ -18,6 +18,7 @@ from .knn import NearestNeighbour
 from .model import HVQTrans
 
 FORMAT = 1
+TRAINING_ONLY = ("cluster_sum", "usage")  # buffers that judging images does not need
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -98,6 +99,24 @@ def read_checkpoint(run: Path) -> tuple[dict[str, Tensor], dict]:
         raise InputError(f"{path} is damaged ({error}): delete it and train again.") from error
 
 
+def export(run: Path, out: Path) -> None:
+    """A finished run, made small enough to ship: what judging images needs, in float16; it trains no further.
+
+    Drops the optimiser and the codebooks' moving sums; calibration stays float32. Raises InputError when `run` is not
+    finished or `out` holds something.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise InputError(f"{out} is not empty: choose another --out.")
+    about = read_run(run)
+    tensors, state = read_checkpoint(run)
+    if not state["done"]:
+        raise InputError(f"The training in {run} is not finished: go on with hvq train ... --resume.")
+    kept = {n: t for n, t in tensors.items() if not n.startswith("optimizer.") and not n.endswith(TRAINING_ONLY)}
+    small = {n: t.half() if n.startswith("model.") and t.is_floating_point() else t for n, t in kept.items()}
+    write_run(out, *about)
+    write_checkpoint(out, small, state)
+
+
 def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose names start with `prefix`, without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
@@ -106,7 +125,9 @@ def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def load_weights(model: torch.nn.Module, tensors: Mapping[str, Tensor], run: Path) -> None:
     """Put a checkpoint's tensors into the model that its configuration describes."""
     try:
-        model.load_state_dict(part(tensors, "model."))
+        missing, strange = model.load_state_dict(part(tensors, "model."), strict=False)
+        wrong = [name for name in missing if not name.endswith(TRAINING_ONLY)] + strange
     except RuntimeError as error:
-        first = str(error).splitlines()[-1].strip()
-        raise InputError(f"{run}/checkpoint.safetensors does not fit its config.json ({first}).") from error
+        wrong = [str(error).splitlines()[-1].strip()]
+    if wrong:
+        raise InputError(f"{run}/checkpoint.safetensors does not fit its config.json ({wrong[0]}).")

@@ -227,6 +227,8 @@ class _Loop:
     def restore(self) -> None:
         """Go back to the last checkpoint."""
         tensors, state = read_checkpoint(self.out)
+        if not any(name.startswith("optimizer.") for name in tensors):
+            raise InputError(f"{self.out} is an exported run, which trains no further: choose another --out.")
         if any(not torch.equal(tensors[name], value) for name, value in self.extra.items()):
             raise InputError(f"The training images changed since {self.out} was started: choose another --out.")
         load_weights(self.model, tensors, self.out)

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter
+from scipy.stats import binom
 
 from hvqlib.calibrate import STRENGTH, Calibration, collect
 from hvqlib.config import Config, InputError
@@ -73,10 +74,12 @@ def test_p_values_equal_a_count_and_agree_with_the_threshold(fitted):
     found = calibration.p_values(scores, ids)
     for i in range(60):
         mine = calibration.standardise(scores[i : i + 1], ids[i : i + 1])
-        assert float(found[i]) == pytest.approx((1 + int((known >= mine).sum())) / 13)
-    for rate in (0.08, 0.2, 0.5):
+        higher = int((known >= mine).sum())
+        # p is the rate at which so few of 12 held-out normal images being as high has a chance of 1 - 0.8.
+        assert higher == 12 or binom.cdf(higher, 12, float(found[i])) == pytest.approx(0.2)
+    for rate in (0.13, 0.2, 0.5):
         assert torch.equal(scores > calibration.threshold(rate, ids) + 1e-5, found <= rate)
-    assert calibration.least == pytest.approx(1 / 13)
+    assert calibration.least == pytest.approx(1 - 0.2 ** (1 / 12))
     with pytest.raises(InputError, match="cannot be promised from 12 held-out"):
         calibration.threshold(0.05, ids)
     for wrong in (0.0, 1.0, -0.1):
@@ -84,17 +87,16 @@ def test_p_values_equal_a_count_and_agree_with_the_threshold(fitted):
             calibration.threshold(wrong, ids)
 
 
-def test_the_false_alarm_rate_holds_on_fresh_normal_images():
-    generator, alarms, number = torch.Generator().manual_seed(1), 0, 0
-    for _ in range(40):
+def test_the_false_alarm_rate_holds_on_fresh_normal_images_in_four_of_five_calibrations():
+    generator, kept = torch.Generator().manual_seed(1), []
+    for _ in range(100):
         signals, ids = draw(120, 3, generator)
-        held = torch.rand(120, generator=generator) < 0.33
+        held = torch.arange(120) // 3 % 3 == 0
         calibration = Calibration.fit(CONFIG, signals, ids, held, 3)
-        fresh, classes = draw(60, 3, generator)
+        fresh, classes = draw(600, 3, generator)
         scores = image_score(upsample(calibration.combine(fresh, classes, CONFIG), (24, 24)))
-        alarms += int((calibration.p_values(scores, classes) <= 0.1).sum())
-        number += 60
-    assert 0.06 < alarms / number < 0.12  # 2,400 images; calibration sets of about 40 vary
+        kept.append((calibration.p_values(scores, classes) <= 0.1).double().mean() <= 0.1)
+    assert 0.72 < np.mean(kept) < 0.95  # 80 % or, by the granularity of 40 held-out images, 85; 100 calibrations
 
 
 def test_a_square_on_one_class_is_called_whatever_the_others_level(fitted):
@@ -102,7 +104,7 @@ def test_a_square_on_one_class_is_called_whatever_the_others_level(fitted):
     hurt = signals[:2].clone()
     hurt[:, :, 2:5, 2:5] += 5
     scores = image_score(upsample(calibration.combine(hurt, ids[:2], CONFIG), (24, 24)))
-    assert (calibration.p_values(scores, ids[:2]) <= 0.08).all()
+    assert (calibration.p_values(scores, ids[:2]) <= 0.13).all()
 
 
 NUMBERS = st.floats(0, 2.0**50, width=32)

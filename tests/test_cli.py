@@ -32,7 +32,7 @@ def test_train_evaluate_predict(small_preset, small_data, tmp_path, capsys, monk
     assert cli.main(["predict", "--run", "run", "--out", "found", *images]) == 0
     rows = json.loads((tmp_path / "found/scores.json").read_text())
     assert [r["class"] for r in rows] == ["cloth", "stone"] and [r["image"] for r in rows] == images
-    assert [r["verdict"] for r in rows][0] == "defective" and rows[0]["p_value"] <= rows[0]["false_alarm"] == 0.2
+    assert [r["verdict"] for r in rows][0] == "defective" and rows[0]["p_value"] <= rows[0]["false_alarm"] < 0.34
     assert cli.main(["evaluate", "--run", "run", "--data", str(small_data), "--labels", "inferred"]) == 0
     assert "class accuracy: good 1.000" in capsys.readouterr().out
     heat_maps = {tmp_path / r["heat_map"] for r in rows}
