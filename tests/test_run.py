@@ -1,10 +1,23 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from hvqlib.config import Config, InputError
-from hvqlib.run import build_model, load_weights, read_checkpoint, read_run, write_atomic, write_checkpoint, write_run
+from hvqlib.data import load_dataset
+from hvqlib.evaluate import Detector
+from hvqlib.run import (
+    build_model,
+    export,
+    load_weights,
+    read_checkpoint,
+    read_run,
+    write_atomic,
+    write_checkpoint,
+    write_run,
+)
+from hvqlib.train import train
 
 
 def test_run_round_trip(tmp_path):
@@ -53,3 +66,26 @@ def test_weights_of_another_shape_are_refused(tmp_path):
     config = Config(width=8, heads=2, codes=4, feedforward=8)
     with pytest.raises(InputError, match="does not fit"):
         load_weights(build_model(config, 3, 2), {"model.head_bias": torch.zeros(9)}, tmp_path)
+    with pytest.raises(InputError, match="does not fit"):
+        load_weights(build_model(config, 3, 2), {}, tmp_path)
+
+
+def test_an_exported_run_is_small_and_says_nearly_the_same(small_data, small_config, tmp_path):
+    dataset = load_dataset(small_data)
+    train(small_config, dataset, tmp_path / "run", progress=False)
+    export(tmp_path / "run", tmp_path / "small")
+    whole, small = (tmp_path / name / "checkpoint.safetensors" for name in ("run", "small"))
+    assert small.stat().st_size < whole.stat().st_size / 3
+    paths = [sample.path for sample in dataset.test]
+    maps, scores, ids = Detector.load(tmp_path / "run").maps(paths)
+    about, scored, same = Detector.load(tmp_path / "small").maps(paths)
+    assert (ids == same).all()
+    assert np.corrcoef(maps.flat, about.flat)[0, 1] > 0.99 and np.corrcoef(scores, scored)[0, 1] > 0.99
+    with pytest.raises(InputError, match="not empty"):
+        export(tmp_path / "run", tmp_path / "small")
+    with pytest.raises(InputError, match="trains no further"):
+        train(small_config, dataset, tmp_path / "small", resume=True, progress=False)
+    tensors, state = read_checkpoint(tmp_path / "run")
+    write_checkpoint(tmp_path / "run", tensors, state | {"done": False})
+    with pytest.raises(InputError, match="not finished"):
+        export(tmp_path / "run", tmp_path / "other")
