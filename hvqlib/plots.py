@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -20,6 +20,53 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette. A defect is always vermilion.
 BLUE, ORANGE, GREEN, PURPLE, GREY, DEFECT = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#767676", "#D55E00"
 HEAT = "magma"  # anomaly maps: perceptually even, dark is normal
+
+
+def canvas(rows: int = 1, columns: int = 1, width: float = 9.0, height: float = 3.0) -> tuple[Figure, Any]:
+    """A figure of `width` x `height` inches (at most 9 wide reads well), and its axes as subplots() gives them."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, columns)
+    for one in np.ravel(axes):
+        one.spines[["top", "right"]].set_visible(False)
+        one.set_prop_cycle(color=[BLUE, ORANGE, GREEN, PURPLE, GREY])
+    return figure, axes
+
+
+def png(figure: Figure, dpi: int = 90) -> bytes:
+    """The bytes of a figure as PNG, of width x height x dpi pixels exactly."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
+    return buffer.getvalue()
+
+
+def show(picture: Figure | bytes) -> None:
+    """Show a figure, or the bytes of a PNG, under the cell."""
+    from IPython.display import Image as Shown
+    from IPython.display import display
+
+    display(Shown(data=png(picture) if isinstance(picture, Figure) else picture))
+
+
+def thumbnail(path: str | Path, side: int = 224) -> np.ndarray:
+    """An image file as the network sees it: (side, side, 3) uint8."""
+    return np.asarray(Image.fromarray(read_image(path)).resize((side, side), Image.Resampling.BILINEAR))
+
+
+def tiles(
+    axes: Any,
+    pictures: Sequence[np.ndarray],
+    titles: Sequence[str] = (),
+    low: float | None = None,
+    high: float | None = None,
+) -> None:
+    """Lay pictures into axes, without ticks: (H, W, 3) as they are, (H, W) as anomaly maps from `low` to `high`."""
+    for one in np.ravel(axes):
+        one.set(xticks=[], yticks=[])
+        one.spines[:].set_visible(False)
+    for i, (one, picture) in enumerate(zip(np.ravel(axes), pictures, strict=False)):
+        one.imshow(picture, cmap=HEAT, vmin=low, vmax=high)
+        if i < len(titles):
+            one.set_title(titles[i], fontsize=10)
 
 
 def save(figure: Figure, path: str | Path, dpi: int = 110) -> None:

@@ -32,7 +32,7 @@ LAYERS = (
     "calibrate",
     "run",
     "train evaluate",
-    "plots widgets cli",
+    "plots widgets course cli",
 )
 LAYER = {room: depth for depth, rooms in enumerate(LAYERS) for room in rooms.split()}
 

@@ -1,0 +1,71 @@
+"""Interactive figures: controls over a picture that a plain function draws. Thin; the drawing is the notebook's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as ipw
+
+
+def panel(draw: Callable[..., bytes], **controls: Any) -> ipw.VBox:
+    """Controls over the picture they decide.
+
+    Parameters
+    ----------
+    draw : from the controls' values, by name, to the bytes of a PNG; called again whenever one of them changes.
+        The pictures should all be of one size, so that nothing jumps.
+    controls : from :func:`slider`, :func:`choice`, :func:`tick`, :func:`player`, or any widget with a value.
+
+    Returns
+    -------
+    A VBox to put last in a cell. A saved notebook cannot show it: put `show(draw(...))` under it.
+    """
+    picture = ipw.Image(format="png", layout=ipw.Layout(max_width="100%", align_self="flex-start"))
+    holders = {name: control[-1] if isinstance(control, tuple) else control for name, control in controls.items()}
+    shown = [part for control in controls.values() for part in (control if isinstance(control, tuple) else (control,))]
+
+    def refresh(_: Any = None) -> None:
+        picture.value = draw(**{name: holder.value for name, holder in holders.items()})
+
+    for holder in holders.values():
+        holder.observe(refresh, "value")
+    refresh()
+    return ipw.VBox([ipw.HBox(shown, layout=ipw.Layout(flex_flow="row wrap")), picture])
+
+
+WIDE = {"description_width": "initial"}  # labels are never cut off
+
+
+def slider(label: str, value: float, low: float, high: float, step: float | None = None) -> ipw.ValueWidget:
+    """A slider; over whole numbers where value, ends and step are."""
+    whole = all(isinstance(x, int) for x in (value, low, high, 1 if step is None else step))
+    kind, step = (ipw.IntSlider, step or 1) if whole else (ipw.FloatSlider, step or (high - low) / 100)
+    return kind(value=value, min=low, max=high, step=step, description=label, style=WIDE)
+
+
+def log_slider(label: str, value: float, low: float, high: float) -> ipw.FloatLogSlider:
+    """A slider over powers of ten, from `low` to `high`, both above 0."""
+    from math import log10
+
+    return ipw.FloatLogSlider(
+        value=value, min=log10(low), max=log10(high), step=0.05, description=label, style=WIDE, readout_format=".2g"
+    )
+
+
+def choice(label: str, options: Sequence[Any]) -> ipw.Dropdown:
+    """A menu; the first option is chosen. Options are values, or (label, value) pairs."""
+    return ipw.Dropdown(options=options, description=label, style=WIDE)
+
+
+def tick(label: str, value: bool = False) -> ipw.Checkbox:
+    """A box to tick."""
+    return ipw.Checkbox(value=value, description=label, indent=False)
+
+
+def player(label: str, last: int, milliseconds: int = 400) -> tuple[ipw.Play, ipw.IntSlider]:
+    """Frames 0 to `last`: a play button and a slider, tied to each other in the browser."""
+    play = ipw.Play(value=0, min=0, max=last, interval=milliseconds, description=f"play {label}")
+    steps = ipw.IntSlider(value=0, min=0, max=last, description=label, style=WIDE)
+    ipw.jslink((play, "value"), (steps, "value"))
+    return play, steps

@@ -1,0 +1,42 @@
+import numpy as np
+from PIL import Image
+
+from hvqlib import widgets
+from hvqlib.plots import canvas, png
+
+
+def test_a_panel_draws_again_when_a_control_moves():
+    calls = []
+
+    def draw(k, kind, on, frame):
+        calls.append((k, kind, on, frame))
+        return png(canvas(width=1 + k, height=1)[0])
+
+    panel = widgets.panel(
+        draw,
+        k=widgets.slider("codes K", 2, 1, 5),
+        kind=widgets.choice("kind", ["a", "b"]),
+        on=widgets.tick("on"),
+        frame=widgets.player("step", 9),
+    )
+    controls, picture = panel.children
+    assert calls == [(2, "a", False, 0)] and picture.value[:4] == b"\x89PNG"
+    before = picture.value
+    k, kind, on, play, frame = controls.children
+    k.value, kind.value, on.value, frame.value = 3, "b", True, 4
+    assert calls[1:] == [(3, "a", False, 0), (3, "b", False, 0), (3, "b", True, 0), (3, "b", True, 4)]
+    assert picture.value != before
+    assert all(control.description for control in controls.children)
+    assert play.max == frame.max == 9
+
+
+def test_sliders_keep_to_their_kind_of_number():
+    assert type(widgets.slider("a", 1, 0, 5).value) is int
+    assert type(widgets.slider("a", 1, 0, 5.0).value) is float
+    slider = widgets.log_slider("eps", 0.1, 1e-3, 10)
+    assert np.isclose([10**slider.min, 10**slider.max, slider.value], [1e-3, 10, 0.1]).all()
+
+
+def test_pictures_have_the_size_that_was_asked(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(canvas(2, 3, width=4, height=2)[0], dpi=50))
+    assert Image.open(tmp_path / "a.png").size == (200, 100)
