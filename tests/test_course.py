@@ -5,9 +5,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from hvqlib import course
 from hvqlib.course import check
+from hvqlib.evaluate import predict
+from hvqlib.foundry import PRODUCTS
+from hvqlib.synthetic import draw
 
 
 def said(capsys, *args, **options):
@@ -77,3 +81,13 @@ def test_the_data_set_is_drawn_where_the_project_keeps_its_data(monkeypatch, tmp
     monkeypatch.setattr(course, "draw_foundry", drawn.append)
     monkeypatch.setattr(course, "load_dataset", lambda root: root)
     assert course.foundry() == tmp_path / "foundry" == drawn[0]
+
+
+def test_the_shipped_detector_loads_and_calls_a_drawn_defect(tmp_path):
+    detector = course.shipped()
+    files = [tmp_path / "good.png", tmp_path / "bad.png"]
+    for path, split, defect in zip(files, ("good", "defective"), (None, PRODUCTS["cloth"][1][0]), strict=True):
+        Image.fromarray(draw("cloth", split, 0, defect=defect)[0]).save(path)
+    good, bad = predict(detector, files)
+    assert good.class_name == bad.class_name == "cloth" and bad.defective and bad.score > 2 * good.score
+    assert sum(p.stat().st_size for p in (course.DATA / "checkpoints").rglob("*") if p.is_file()) < 10e6
