@@ -180,7 +180,7 @@ class Prediction:
     score: float  # highest value of the smoothed map; higher is more anomalous
     threshold: float  # images of this class that score above are called defective
     false_alarm: float  # the share of normal images that this may befall, at most
-    p_value: float  # how often a normal image scores as high, in (0, 1]
+    p_value: float  # upper bound of the share of normal images that score as high, in (0, 1]
     anomaly_map: np.ndarray  # (S, S)
 
     @property

@@ -1,4 +1,4 @@
-"""Static figures: one palette, safe for colour-blind eyes, readable at half size. Each saves and returns None."""
+"""Static figures: one palette, safe for colour-blind eyes, readable at half size."""
 
 from __future__ import annotations
 
@@ -71,9 +71,7 @@ def tiles(
 
 def save(figure: Figure, path: str | Path, dpi: int = 110) -> None:
     """Write a figure as PNG, beside and renamed."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", facecolor="white")
-    write_atomic(Path(path), buffer.getvalue())
+    write_atomic(Path(path), png(figure, dpi))
 
 
 def curves(history: np.ndarray, path: str | Path) -> None:
@@ -136,7 +134,7 @@ def gallery(examples: Sequence[Example], path: str | Path) -> None:
         for k, example in enumerate([e for e in examples if e.sample.class_name == name]):
             image, truth, heat = row[3 * k : 3 * k + 3]
             side = example.anomaly_map.shape[0]
-            picture = np.asarray(Image.fromarray(read_image(example.sample.path)).resize((side, side)))
+            picture = thumbnail(example.sample.path, side)
             image.imshow(picture)
             if example.sample.mask is None:
                 truth.text(0.5, 0.5, "no mask", ha="center", va="center", transform=truth.transAxes, color=GREY)

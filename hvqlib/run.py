@@ -100,9 +100,9 @@ def read_checkpoint(run: Path) -> tuple[dict[str, Tensor], dict]:
 
 
 def export(run: Path, out: Path) -> None:
-    """A finished run, made small enough to ship: what judging images needs, in float16; it trains no further.
+    """A finished run, made small enough to ship: what judging images needs, in float16 where that holds it.
 
-    Drops the optimiser and the codebooks' moving sums; calibration stays float32. Raises InputError when `run` is not
+    It trains no further: the optimiser and the codebooks' moving sums are dropped. Raises InputError when `run` is not
     finished or `out` holds something.
     """
     if out.exists() and any(out.iterdir()):
@@ -112,7 +112,10 @@ def export(run: Path, out: Path) -> None:
     if not state["done"]:
         raise InputError(f"The training in {run} is not finished: go on with hvq train ... --resume.")
     kept = {n: t for n, t in tensors.items() if not n.startswith("optimizer.") and not n.endswith(TRAINING_ONLY)}
-    small = {n: t.half() if n.startswith("model.") and t.is_floating_point() else t for n, t in kept.items()}
+    small = {}
+    for name, tensor in kept.items():
+        half = tensor.half() if name.startswith("model.") and tensor.is_floating_point() else tensor
+        small[name] = half if half.isfinite().all() else tensor  # an unused code of a random start can be at 1e5
     write_run(out, *about)
     write_checkpoint(out, small, state)
 

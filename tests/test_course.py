@@ -9,6 +9,7 @@ from PIL import Image
 
 from hvqlib import course
 from hvqlib.course import check
+from hvqlib.data import load_dataset, read_image
 from hvqlib.evaluate import predict
 from hvqlib.foundry import PRODUCTS
 from hvqlib.synthetic import draw
@@ -81,6 +82,17 @@ def test_the_data_set_is_drawn_where_the_project_keeps_its_data(monkeypatch, tmp
     monkeypatch.setattr(course, "draw_foundry", drawn.append)
     monkeypatch.setattr(course, "load_dataset", lambda root: root)
     assert course.foundry() == tmp_path / "foundry" == drawn[0]
+
+
+def test_features_are_standardised_and_know_their_class(monkeypatch, tmp_path, small_data):
+    monkeypatch.setattr(course, "CACHE", tmp_path)
+    detector, samples = course.shipped(), load_dataset(small_data).test[:8]
+    found, class_ids = course.features(detector, samples)
+    pixels = torch.stack([detector.backbone.preprocess(read_image(s.path)) for s in samples])
+    raw = detector.backbone(pixels)
+    mean, std = (v.view(1, -1, 1, 1) for v in (detector.standardize.mean, detector.standardize.std))
+    torch.testing.assert_close(found, (raw - mean) / std, atol=2e-2, rtol=1e-2)  # the cache keeps float16
+    assert class_ids.tolist() == [s.class_id for s in samples]
 
 
 def test_the_shipped_detector_loads_and_calls_a_drawn_defect(tmp_path):

@@ -14,6 +14,17 @@ def test_outline_surrounds_the_mask_and_leaves_it_visible():
     assert (picture == 0).all()
 
 
+def test_tiles_show_what_the_network_sees(tmp_path):
+    picture = np.zeros((40, 80, 3), np.uint8)
+    picture[:, 40:] = 255
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    small = plots.thumbnail(tmp_path / "a.png", 16)
+    assert small.shape == (16, 16, 3) and (small[:, :6] == 0).all() and (small[:, 10:] == 255).all()
+    figure, axes = plots.canvas(1, 2, width=4, height=2)
+    plots.tiles(axes, [small, small[..., 0] / 51], ["image", "map"], 0, 5)
+    assert [a.get_title() for a in axes] == ["image", "map"] and axes[1].images[0].get_clim() == (0, 5)
+
+
 def test_heat_map_stands_beside_the_picture(tmp_path):
     picture = np.full((30, 40, 3), 200, np.uint8)
     heat = np.zeros((8, 8))

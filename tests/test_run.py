@@ -76,6 +76,14 @@ def test_an_exported_run_is_small_and_says_nearly_the_same(small_data, small_con
     export(tmp_path / "run", tmp_path / "small")
     whole, small = (tmp_path / name / "checkpoint.safetensors" for name in ("run", "small"))
     assert small.stat().st_size < whole.stat().st_size / 3
+    tensors, state = read_checkpoint(tmp_path / "run")
+    tensors["model.quantizer.top.codebook"][0, 0] = 1e5  # beyond float16, as after a random start
+    write_checkpoint(tmp_path / "wild", tensors, state)
+    write_run(tmp_path / "wild", *read_run(tmp_path / "run"))
+    export(tmp_path / "wild", tmp_path / "tame")
+    kept = read_checkpoint(tmp_path / "tame")[0]
+    assert torch.equal(kept["model.quantizer.top.codebook"], tensors["model.quantizer.top.codebook"])
+    assert kept["model.head_weight"].dtype == torch.float16
     paths = [sample.path for sample in dataset.test]
     maps, scores, ids = Detector.load(tmp_path / "run").maps(paths)
     about, scored, same = Detector.load(tmp_path / "small").maps(paths)
@@ -85,7 +93,6 @@ def test_an_exported_run_is_small_and_says_nearly_the_same(small_data, small_con
         export(tmp_path / "run", tmp_path / "small")
     with pytest.raises(InputError, match="trains no further"):
         train(small_config, dataset, tmp_path / "small", resume=True, progress=False)
-    tensors, state = read_checkpoint(tmp_path / "run")
     write_checkpoint(tmp_path / "run", tensors, state | {"done": False})
     with pytest.raises(InputError, match="not finished"):
         export(tmp_path / "run", tmp_path / "other")
