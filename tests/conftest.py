@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -43,6 +44,14 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
                         root / name / f"ground_truth/spot/{i:03d}_mask.png"
                     )
     return root
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many outputs of notebooks nobody compares: they should stay the exception."""
+    cells = [cell for path in Path("notebooks").glob("*.ipynb") for cell in nbformat.read(path, 4).cells]
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    loose = sum("nbval-ignore-output" in cell.metadata.get("tags", ()) for cell in code)
+    terminalreporter.write_line(f"notebooks: {len(code)} code cells, outputs not compared in {loose}")
 
 
 @pytest.fixture
