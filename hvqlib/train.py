@@ -35,6 +35,7 @@ def train(
     checkpoint_every: int = 100,
     device: str | None = None,
     progress: bool = True,
+    watch: Callable[[HVQTrans, list[tuple[float, ...]]], bool | None] | None = None,
 ) -> Path:
     """Train on a data set's normal images; the last weights are the result.
 
@@ -50,6 +51,9 @@ def train(
     cache : folder for the frozen features; None keeps them in memory only.
     checkpoint_every : steps between checkpoints.
     device : "cpu", "cuda", ...; the first GPU if there is one when not given.
+    watch : called after every step with the model and the history so far (a row of COLUMNS a step); the model may be
+        looked at in evaluation mode. When it returns True a checkpoint is written and the training stops unfinished:
+        `resume` goes on from there.
 
     Returns
     -------
@@ -106,7 +110,7 @@ def train(
         loop.restore()
     else:
         loop.start_codebooks()
-    loop.run(progress)
+    loop.run(progress, watch or (lambda *_: False))
     return out
 
 
@@ -138,13 +142,13 @@ class _Loop:
             parameters, self.config.lr, weight_decay=self.config.weight_decay, fused=True
         )
 
-    def run(self, progress: bool) -> None:
-        """Steps until the run is done, with a checkpoint now and then and at the end."""
+    def run(self, progress: bool, watch: Callable[[HVQTrans, list[tuple[float, ...]]], bool | None]) -> None:
+        """Steps until the run is done or stopped by `watch`, with a checkpoint now and then and at the end."""
         bar = tqdm(desc="training", total=self.steps if self.minutes is None else None, initial=self.step,
                    unit="step", disable=not progress)  # fmt: skip
         usage, perplexity = self.history[-1][3:] if self.history else (math.nan, math.nan)
-        done = self.progress() >= 1
-        while not done:
+        done, stopped = self.progress() >= 1, False
+        while not (done or stopped):
             loss, commitment, lr = self.one_step()
             if not math.isfinite(loss):
                 raise RunError(
@@ -157,7 +161,8 @@ class _Loop:
                 usage, perplexity = (sum(column) / len(reports) for column in zip(*reports, strict=True))
             self.history.append((loss, commitment, lr, usage, perplexity))
             done = self.progress() >= 1
-            if done or self.step % self.every == 0:
+            stopped = bool(watch(self.model, self.history))
+            if done or stopped or self.step % self.every == 0:
                 self.save(done)
             figures = {"loss": f"{loss:.3f}", "perplexity": f"{perplexity:.0f}"}
             if self.minutes is not None:  # else the bar knows the number of steps, and so the time left

@@ -60,6 +60,22 @@ def test_resume_after_any_exception_is_bit_identical(small_data, small_config, t
     assert torch.equal(whole["history"][:, :3], resumed["history"][:, :3])
 
 
+def test_a_watcher_sees_every_step_and_may_stop_the_run(small_data, small_config, tmp_path):
+    whole, _ = trained(small_config, small_data, tmp_path / "whole")
+    seen = []
+
+    def watch(model, history):
+        model.eval()  # looking does not disturb the training
+        seen.append(len(history))
+        return len(history) == 5
+
+    _, state = trained(small_config, small_data, tmp_path / "run", watch=watch)
+    assert seen == [1, 2, 3, 4, 5] and state["step"] == 5 and not state["done"]
+    resumed, state = trained(small_config, small_data, tmp_path / "run", resume=True)
+    assert state["done"]
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole if name != "history")
+
+
 def test_sigkill_at_a_random_moment_then_resume_is_bit_identical(small_data, tmp_path, monkeypatch):
     """Four kills of the real command, each somewhere in start-up, training or writing; then one run to the end."""
     command = [
