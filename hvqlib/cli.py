@@ -1,4 +1,4 @@
-"""The command line: hvq data | train | evaluate | predict | export.
+"""The command line: hvq data | train | evaluate | predict | export | ablate.
 
 Results go to standard output, progress and messages to standard error. Exit status 0: done; 2: bad input, said in
 one sentence; 1: a run that failed through no fault of its input.
@@ -16,6 +16,7 @@ from pathlib import Path
 from .config import PRESETS, Config, InputError, RunError
 
 CACHE = Path("data/cache")
+RESULTS = Path("data/results/ablations.csv")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,9 +69,18 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--run", type=Path, required=True)
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
 
+    ablate = commands.add_parser("ablate", help="train and evaluate variants of the model, a row of a csv for each run")
+    ablate.add_argument("--data", type=Path, required=True, metavar="DIR")
+    ablate.add_argument("--out", type=Path, default=RESULTS, metavar="FILE",
+                        help=f"default: {RESULTS}; rows that are in it are not computed again")  # fmt: skip
+    ablate.add_argument("--variants", metavar="A,B", help="default: all of them")
+    ablate.add_argument("--seeds", default="0,1,2", metavar="S,S", help="default: 0,1,2")
+    ablate.add_argument("--steps", type=int, default=300, help="optimiser steps of each run; default: 300")
+    ablate.add_argument("--workers", type=int, default=1, help="runs at a time; default: 1")
+
     for command in (train, evaluate, predict):
         command.add_argument("--device", help='"cpu", "cuda", ...; default: the first GPU if there is one')
-    for command in (train, evaluate):
+    for command in (train, evaluate, ablate):
         command.add_argument(
             "--cache", type=Path, default=CACHE, metavar="DIR", help=f"folder of cached features; default: {CACHE}"
         )
@@ -191,4 +201,25 @@ def _export(options: argparse.Namespace) -> None:
     export(options.run, options.out)
 
 
-COMMANDS = {"data": _data, "train": _train, "evaluate": _evaluate, "predict": _predict, "export": _export}
+def _ablate(options: argparse.Namespace) -> None:
+    from .ablate import VARIANTS, ablate
+
+    if options.workers < 1:
+        raise InputError(f"--workers is {options.workers}; it must be 1 or more.")
+    try:
+        seeds = [int(seed) for seed in options.seeds.split(",")]
+    except ValueError as error:
+        raise InputError(f"--seeds is {options.seeds}; give whole numbers with commas between them.") from error
+    variants = options.variants.split(",") if options.variants else list(VARIANTS)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    ablate(options.data, options.out, variants, seeds, options.steps, options.workers, options.cache)
+
+
+COMMANDS = {
+    "data": _data,
+    "train": _train,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "export": _export,
+    "ablate": _ablate,
+}

@@ -44,6 +44,7 @@ class Config:
     init: str = "kmeans"  # "kmeans" on training tokens | "random" as released
     revive: bool = True  # give codes nobody uses to badly quantised tokens
     update: str = "nearest"  # who moves a code: "nearest", the tokens that chose it | "balanced", a Sinkhorn plan
+    hierarchy: bool = True  # a codebook for every layer; else the top one alone speaks for all (an ablation)
     unified: bool = False  # one codebook a level and one head for all classes (the ablation without switching)
 
     # Transport between a class's tokens and its prototypes, as a regulariser (section 3.3)

@@ -53,7 +53,13 @@ class HVQTrans(nn.Module):
         self.encoder = Encoder(config.layers, width, *shape)
         self.quantizer = (
             HierarchicalQuantizer(
-                config.layers, classes, config.codes, width, config.decay, config.revive, config.update == "balanced"
+                config.layers if config.hierarchy else 0,
+                classes,
+                config.codes,
+                width,
+                config.decay,
+                config.revive,
+                config.update == "balanced",
             )
             if config.method == "hvq"
             else None

@@ -154,7 +154,10 @@ class VectorQuantizer(nn.Module):
 
 
 class HierarchicalQuantizer(nn.Module):
-    """Five codebooks (for four layers): the top one on h_4, the others on [h_l ; top code]. Paper, section 3.2."""
+    """Five codebooks (for four layers): the top one on h_4, the others on [h_l ; top code]. Paper, section 3.2.
+
+    With `levels` 0, the ablation without hierarchy, the top code speaks for every level: z_l = [top ; top].
+    """
 
     def __init__(
         self, levels: int, classes: int, codes: int, width: int, decay: float, revive: bool, balanced: bool = False
@@ -178,6 +181,8 @@ class HierarchicalQuantizer(nn.Module):
         [h_l ; top code] (B, L, 2D).
         """
         top, ids, commitment = self.top(states[-1], class_ids)
+        if not len(self.levels):
+            return (torch.cat([top, top], dim=-1),) * (len(states) - 1), ids[:, None], commitment, (states[-1],)
         codes, all_ids, tokens = [], [ids], [states[-1]]
         for quantizer, state in zip(self.levels, reversed(states[:-1]), strict=True):
             tokens.append(torch.cat([state.float(), top], dim=-1))  # (B, L, 2D)
@@ -194,5 +199,5 @@ class HierarchicalQuantizer(nn.Module):
         ids = torch.full((len(states[0]),), class_id, device=states[0].device)
         prototypes = self.top.codebook[ids]
         top = self.top.lookup(nearest(states[-1].float(), prototypes), ids)
-        for quantizer, state in zip(self.levels, reversed(states[:-1]), strict=True):
+        for quantizer, state in zip(self.levels, reversed(states[:-1]), strict=False):  # there may be no levels
             quantizer.start(torch.cat([state.float(), top], dim=-1).flatten(0, 1), class_id)  # type: ignore[operator]

@@ -173,3 +173,16 @@ def test_start_reduces_quantisation_error():
     before = float(quantizer(tokens[None], torch.zeros(1, dtype=torch.long))[2])
     quantizer.start(tokens, 0)
     assert float(quantizer(tokens[None], torch.zeros(1, dtype=torch.long))[2]) < 0.5 * before
+
+
+def test_without_hierarchy_the_top_code_speaks_for_every_level():
+    torch.manual_seed(0)
+    quantizer = HierarchicalQuantizer(0, 2, 8, 4, 0.9, True)
+    states = tuple(torch.randn(3, 5, 4) for _ in range(3))
+    quantizer.start(states, 1)
+    codes, ids, commitment, tokens = quantizer.eval()(states, torch.tensor([1, 0, 1]))
+    assert ids.shape == (3, 1, 5) and len(codes) == 2 and tokens[0] is states[-1]
+    for i, c in enumerate([1, 0, 1]):
+        prototypes = quantizer.top.codebook[c][torch.cdist(states[-1][i], quantizer.top.codebook[c]).argmin(1)]
+        for code in codes:
+            torch.testing.assert_close(code[i], torch.cat([prototypes, prototypes], -1))

@@ -32,7 +32,7 @@ LAYERS = (
     "calibrate",
     "run",
     "train evaluate",
-    "plots widgets course cli",
+    "plots widgets course ablate cli",
 )
 LAYER = {room: depth for depth, rooms in enumerate(LAYERS) for room in rooms.split()}
 

@@ -1,0 +1,188 @@
+"""Ablations: a grid of variants x seeds on a data set, one row of a csv for every evaluated run, resumable."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from .config import Config, InputError
+from .data import load_dataset
+from .evaluate import Detector, evaluate
+from .metrics import METRICS
+from .run import read_checkpoint, write_atomic
+from .train import train
+
+# What each variant changes in the configuration.
+VARIANTS: dict[str, dict] = {
+    "full": {},
+    "no hierarchy": {"hierarchy": False},
+    "no switching": {"unified": True},
+    "transport loss": {"transport": 0.01},
+    "random start without revival": {"init": "random", "revive": False},
+    "random start": {"init": "random"},
+    "no revival": {"revive": False},
+    "64 codes": {"codes": 64},
+    "128 codes": {"codes": 128},
+    "1024 codes": {"codes": 1024},
+    "lite1": {"backbone": "tf_efficientnet_lite1"},
+    "lite2": {"backbone": "tf_efficientnet_lite2"},
+    "continuous": {"method": "continuous", "score": "residual"},
+    "nearest neighbour": {"method": "knn", "score": "residual"},
+}
+# Other ways of evaluating the same trained run; they cost no training.
+READINGS: dict[str, dict] = {
+    "inferred class": {"labels": "inferred"},
+    "no transport score": {"score": "residual"},
+    "released score": {"score": "released"},
+    "no place calibration": {"normalize": False},
+}
+COLUMNS = (
+    *("variant", "data", "seed", "steps", *METRICS, "class_accuracy", "usage", "perplexity", "seconds", "memory_mb"),
+    *("classes", "machine", "torch", "hvqlib", "commit", "date", "command"),
+)
+KEY = ("variant", "data", "seed", "steps")
+
+
+def ablate(
+    data: str | Path,
+    out: str | Path,
+    variants: Sequence[str] = tuple(VARIANTS),
+    seeds: Sequence[int] = (0, 1, 2),
+    steps: int = 300,
+    workers: int = 1,
+    cache: str | Path | None = None,
+    base: Config | None = None,
+) -> int:
+    """Train and evaluate each variant with each seed, and append a row to `out` as each is done.
+
+    Parameters
+    ----------
+    data : a data set's folder; its name is what the rows call it.
+    out : csv of :data:`COLUMNS`. Rows that are there already are not computed again.
+    variants : of :data:`VARIANTS`. The run of "full" is also read in every way of :data:`READINGS`.
+    seeds, steps : of the trainings.
+    workers : runs at a time, each with its share of the cores.
+    cache : folder for the frozen features.
+    base : the configuration that variants change; the tiny preset when not given.
+
+    Returns
+    -------
+    How many runs were trained.
+
+    Raises
+    ------
+    InputError : an unknown variant, or a csv with other columns.
+    """
+    unknown = [name for name in variants if name not in VARIANTS]
+    if unknown:
+        raise InputError(f"No variant {', '.join(unknown)}: choose from {', '.join(VARIANTS)}.")
+    out, data = Path(out), Path(data)
+    there = {tuple(row[name] for name in KEY) for row in read_rows(out)}
+    # A nearest-neighbour bank is not trained: its rows say 1 step.
+    lengths = {name: 1 if VARIANTS[name].get("method") == "knn" else steps for name in variants}
+    jobs = [
+        (name, seed)
+        for seed in seeds
+        for name in variants
+        if (name, data.name, str(seed), str(lengths[name])) not in there
+    ]
+    threads = max(1, torch.get_num_threads() // workers)
+    # A fresh process for each run: its peak memory is its own.
+    with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:
+        base = base or Config()
+        runs = [pool.submit(_run, name, seed, lengths[name], data, cache, base, threads) for name, seed in jobs]
+        for i, run in enumerate(as_completed(runs), 1):
+            rows = run.result()
+            _append(out, rows)
+            first = rows[0]
+            print(f"{i}/{len(jobs)} {first['variant']}, seed {first['seed']}: image AUROC {first['image_auroc']}, "
+                  f"pixel AUROC {first['pixel_auroc']}, {first['seconds']} s", file=sys.stderr)  # fmt: skip
+    return len(jobs)
+
+
+def read_rows(path: str | Path) -> list[dict[str, str]]:
+    """The rows of a csv of ablations; none when there is no file."""
+    path = Path(path)
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if tuple(rows.fieldnames or ()) != COLUMNS:
+            raise InputError(f"{path} has other columns than hvq ablate writes: choose another --out.")
+        return list(rows)
+
+
+def _append(path: Path, rows: Sequence[dict]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([*read_rows(path), *rows])
+    write_atomic(path, text.getvalue().encode())
+
+
+def _run(
+    name: str, seed: int, steps: int, data: Path, cache: str | Path | None, base: Config, threads: int
+) -> list[dict]:
+    """Train one variant with one seed, in a process of its own; its rows."""
+    torch.set_num_threads(threads)
+    config = replace(base, **VARIANTS[name], seed=seed, steps=steps, epochs=0)
+    dataset = load_dataset(data)
+    with tempfile.TemporaryDirectory() as folder:
+        run = train(config, dataset, Path(folder) / "run", cache=cache, progress=False, checkpoint_every=10**9)
+        tensors, state = read_checkpoint(run)
+        usage, perplexity = tensors["history"][-1, 3:].tolist() if "history" in tensors else (None, None)
+        detector = Detector.load(run)
+    same = {
+        "data": data.name, "seed": seed, "steps": steps, "usage": _round(usage), "perplexity": _round(perplexity),
+        "seconds": round(state["seconds"]), "machine": f"{_processor()}, {threads} threads",
+        "torch": torch.__version__, "hvqlib": version("hvqlib"), "commit": _commit(),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "command": f'hvq ablate --data {data} --variants "{name}" --seeds {seed} --steps {steps}',
+    }  # fmt: skip
+    rows = []
+    for reading, options in {name: {}, **(READINGS if name == "full" else {})}.items():
+        found = evaluate(detector, dataset, cache=cache, **options).metrics
+        right = found["class_accuracy"] or {}
+        classes = {c: {m: _round(v) for m, v in row.items()} for c, row in found["classes"].items()}
+        rows.append({
+            "variant": reading, **same, **{m: _round(v) for m, v in found["mean"].items()},
+            "class_accuracy": _round(min((v for v in right.values() if v is not None), default=None)),
+            "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,  # so far
+            "classes": json.dumps(classes, separators=(",", ":")),
+        })  # fmt: skip
+    return rows
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _processor() -> str:
+    """The name of the processor, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    """The commit of this working copy, marked where files differ from it; empty outside of one."""
+    told = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent,
+                          capture_output=True, text=True)  # fmt: skip
+    return told.stdout.strip()
