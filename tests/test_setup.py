@@ -32,11 +32,11 @@ LAYERS = (
     "calibrate",
     "run",
     "train evaluate",
-    "plots widgets course ablate cli",
+    "plots widgets paint picture course ablate cli",
 )
 LAYER = {room: depth for depth, rooms in enumerate(LAYERS) for room in rooms.split()}
 
-HEAVY = {"timm", "ot", "seaborn", "sklearn", "matplotlib", "ipywidgets"}
+HEAVY = {"timm", "ot", "seaborn", "sklearn", "matplotlib", "ipywidgets", "anywidget"}
 
 
 # --- the three lists of packages -----------------------------------------------------------------
