@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -69,3 +70,33 @@ def player(label: str, last: int, milliseconds: int = 400) -> tuple[ipw.Play, ip
     steps = ipw.IntSlider(value=0, min=0, max=last, description=label, style=WIDE)
     ipw.jslink((play, "value"), (steps, "value"))
     return play, steps
+
+
+class Live:
+    """A training to look at while it runs: a picture, redrawn now and then, over a pause and a stop button.
+
+    Show `box`, then give `watch` to :func:`hvqlib.train`. The buttons work while the training's cell runs where the
+    page sends widget messages past it (JupyterLab 4.4 and later); elsewhere interrupt the kernel instead, and resume.
+
+    Parameters
+    ----------
+    draw : from the model and the history so far (a row a step) to the bytes of a PNG, all of one size.
+    every : steps from one picture to the next.
+    """
+
+    def __init__(self, draw: Callable[[Any, list], bytes], every: int = 10) -> None:
+        self.draw, self.every, self.stopped = draw, every, False
+        self.pause = ipw.ToggleButton(description="pause", tooltip="hold the training; press again to go on")
+        self.stop = ipw.Button(description="stop", tooltip="write a checkpoint and end this cell")
+        self.stop.on_click(lambda _: setattr(self, "stopped", True))
+        self.picture = ipw.Image(format="png", layout=ipw.Layout(max_width="100%", align_self="flex-start"))
+        self.picture.value = draw(None, [])
+        self.box = ipw.VBox([ipw.HBox([self.pause, self.stop]), self.picture])
+
+    def watch(self, model: Any, history: list) -> bool:
+        """After every step: draw, wait while paused, say whether to stop."""
+        if len(history) % self.every == 0:
+            self.picture.value = self.draw(model, history)
+        while self.pause.value and not self.stopped:
+            time.sleep(0.05)
+        return self.stopped

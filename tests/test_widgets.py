@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 from PIL import Image
 
@@ -40,3 +42,22 @@ def test_sliders_keep_to_their_kind_of_number():
 def test_pictures_have_the_size_that_was_asked(tmp_path):
     (tmp_path / "a.png").write_bytes(png(canvas(2, 3, width=4, height=2)[0], dpi=50))
     assert Image.open(tmp_path / "a.png").size == (200, 100)
+
+
+def test_a_live_training_is_drawn_paused_and_stopped():
+    live = widgets.Live(lambda model, history: b"%d" % len(history), every=2)
+    assert live.picture.value == b"0"
+    assert not live.watch(None, [0]) and live.picture.value == b"0"
+    assert not live.watch(None, [0, 0]) and live.picture.value == b"2"
+    live.pause.value = True
+    answers = []
+    held = threading.Thread(target=lambda: answers.append(live.watch(None, [0] * 3)))
+    held.start()
+    held.join(0.3)
+    assert held.is_alive() and not answers  # it waits
+    live.pause.value = False
+    held.join(5)
+    assert answers == [False]
+    live.pause.value = True
+    live.stop.click()
+    assert live.watch(None, [0] * 4)  # stop also ends a pause
