@@ -80,7 +80,7 @@ class Paint(anywidget.AnyWidget):
     tools = traitlets.List(list(TOOLS)).tag(sync=True)
     colours = traitlets.Dict(COLOURS).tag(sync=True)
     picture = traitlets.Bytes(b"").tag(sync=True)
-    strokes = traitlets.List([]).tag(sync=True)
+    strokes: traitlets.List = traitlets.List([]).tag(sync=True)
 
     def __init__(self, picture: np.ndarray, scale: float = 1.5) -> None:
         super().__init__(side=len(picture), scale=scale)

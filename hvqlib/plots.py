@@ -32,10 +32,20 @@ def canvas(rows: int = 1, columns: int = 1, width: float = 9.0, height: float = 
     return figure, axes
 
 
-def png(figure: Figure, dpi: int = 90) -> bytes:
-    """The bytes of a figure as PNG, of width x height x dpi pixels exactly."""
+def png(figure: Figure, dpi: int = 90, light: bool = False) -> bytes:
+    """The bytes of a figure as PNG, of width x height x dpi pixels exactly.
+
+    A `light` one has 256 colours, close to this module's, and a third of the bytes: for figures with photographs.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
+    if not light:
+        return buffer.getvalue()
+    picture, colours = Image.open(buffer).convert("RGB"), Image.new("P", (1, 1))
+    kept = [int(c[i : i + 2], 16) for c in (BLUE, ORANGE, GREEN, PURPLE, GREY, DEFECT) for i in (1, 3, 5)]
+    colours.putpalette((picture.quantize(250, kmeans=1).getpalette() or [])[: 3 * 250] + kept)
+    buffer = io.BytesIO()
+    picture.quantize(palette=colours, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 

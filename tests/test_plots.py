@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 from PIL import Image
 
@@ -23,6 +25,32 @@ def test_tiles_show_what_the_network_sees(tmp_path):
     figure, axes = plots.canvas(1, 2, width=4, height=2)
     plots.tiles(axes, [small, small[..., 0] / 51], ["image", "map"], 0, 5)
     assert [a.get_title() for a in axes] == ["image", "map"] and axes[1].images[0].get_clim() == (0, 5)
+
+
+def test_a_light_png_keeps_the_palette_and_comes_near_the_rest():
+    figure, axes = plots.canvas(1, 2, width=6, height=3)
+    ramp = np.random.RandomState(0).randint(0, 256, (8, 8, 3)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
+    plots.tiles(axes[:1], [ramp])
+    names = (plots.BLUE, plots.ORANGE, plots.GREEN, plots.PURPLE, plots.GREY, plots.DEFECT)
+    axes[1].barh(range(6), np.ones(6), color=names)
+    full, light = plots.png(figure), plots.png(figure, light=True)
+    assert len(light) < len(full)
+    a, b = (np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int) for data in (full, light))
+    assert a.shape == b.shape == (270, 540, 3) and np.abs(a - b).mean() < 4
+    for name in names:
+        where = (a == [int(name[i : i + 2], 16) for i in (1, 3, 5)]).all(-1)
+        assert where.sum() > 500 and np.abs(a - b)[where].max() <= 4
+
+
+def test_show_displays_figures_and_bytes(monkeypatch):
+    import IPython.display
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", shown.append)
+    figure, _ = plots.canvas(width=1, height=1)
+    plots.show(figure)
+    plots.show(plots.png(figure))
+    assert shown[0].data == shown[1].data == plots.png(figure)
 
 
 def test_heat_map_stands_beside_the_picture(tmp_path):
