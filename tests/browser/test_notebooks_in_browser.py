@@ -1,0 +1,99 @@
+"""Every notebook opened in JupyterLab, run whole, and each of its controls moved."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page
+
+from .conftest import ROOT, SCREENSHOTS
+
+NAMES = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+READY = """() => { const p = window.jupyterapp?.shell.currentWidget;
+    return !!p?.sessionContext?.isReady && p.sessionContext.session?.kernel?.connectionStatus === 'connected'; }"""
+COUNTS = """() => [...window.jupyterapp.shell.currentWidget.content.widgets]
+    .filter(c => c.model.type === 'code' && c.model.sharedModel.source.trim())
+    .map(c => c.model.executionCount)"""
+OUTPUTS = """() => [...window.jupyterapp.shell.currentWidget.content.widgets].filter(c => c.model.type === 'code')
+    .flatMap(c => c.model.outputs.toJSON()).map(o => [o.output_type, o.name || '', o.text || o.evalue || ''])"""
+STATUS = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"
+
+
+def run_all(page: Page, address: str, seconds: int = 300) -> None:
+    """Open a notebook, restart nothing, run every cell, wait for the last."""
+    page.goto(address)
+    page.wait_for_function(READY, timeout=60_000)
+    page.evaluate("() => { void window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        page.wait_for_timeout(500)
+        counts = page.evaluate(COUNTS)
+        if counts == list(range(1, len(counts) + 1)) and page.evaluate(STATUS) == "idle":
+            page.wait_for_timeout(1000)  # the last pictures arrive
+            return
+    raise AssertionError(f"not finished after {seconds} s: {page.evaluate(COUNTS)}, kernel {page.evaluate(STATUS)}")
+
+
+def picture(panel: Locator) -> str:
+    """What identifies the picture of a panel now; the address of its bytes changes with them."""
+    return panel.locator("img.widget-image").first.get_attribute("src") or ""
+
+
+def moved(page: Page, panel: Locator, before: str, seconds: float = 10.0) -> float:
+    """Seconds until the picture of a panel changes; fails when it does not."""
+    start = time.monotonic()
+    while time.monotonic() - start < seconds:
+        if picture(panel) != before:
+            return time.monotonic() - start
+        page.wait_for_timeout(20)
+    raise AssertionError("the picture did not change")
+
+
+def move(page: Page, control: Locator) -> None:
+    """Move one control by keyboard or mouse, whatever kind it is."""
+    kind = control.get_attribute("class") or ""
+    if "widget-dropdown" in kind:
+        select = control.locator("select")
+        select.select_option(index=(select.evaluate("s => s.selectedIndex") + 1) % select.locator("option").count())
+    elif "widget-checkbox" in kind:
+        control.locator("input").click()
+    elif "jupyter-widget-play" in kind or "widget-play" in kind:
+        control.locator("button").first.click()
+        page.wait_for_timeout(1200)
+        control.locator("button").first.click()
+    else:
+        handle = control.locator(".noUi-handle").first
+        handle.focus()
+        here = handle.get_attribute("aria-valuenow")
+        handle.press("ArrowRight")
+        if handle.get_attribute("aria-valuenow") == here:
+            handle.press("ArrowLeft")
+
+
+CONTROLS = ".widget-slider, .widget-dropdown, .widget-checkbox, .widget-play, .jupyter-widget-play"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_run_all_then_move_everything(page: Page, lab: str, name: str) -> None:
+    run_all(page, lab.format(name))
+    for kind, stream, text in page.evaluate(OUTPUTS):
+        assert kind != "error" and stream != "stderr", text
+    panels = page.locator(".jp-OutputArea-output .widget-vbox:has(> img.widget-image)")
+    assert panels.count() > 0
+    for i in range(panels.count()):
+        panel = panels.nth(i)
+        panel.scroll_into_view_if_needed()
+        controls = panel.locator(CONTROLS)
+        assert controls.count() > 0
+        height = panel.bounding_box()["height"]
+        for j in range(controls.count()):
+            before = picture(panel)
+            move(page, controls.nth(j))
+            print(f"{name} panel {i} control {j}: {moved(page, panel, before):.2f} s")
+        assert abs(panel.bounding_box()["height"] - height) < 3, "the layout jumps"
+        panel.screenshot(path=SCREENSHOTS / f"{Path(name).stem}_{i}.png")
+    assert not page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count()
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")

@@ -1,0 +1,154 @@
+"""What every notebook keeps to, read from the files; nbval runs them (`make test`)."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+PATHS = sorted(FOLDER.glob("*.ipynb"))
+ORDER = [path.stem for path in PATHS]
+PRODUCING = {"print", "show", "check", "panel", "display"}  # what always leaves an output
+
+
+@pytest.fixture(params=PATHS, ids=ORDER)
+def path(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def notebook(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def prose(notebook: NotebookNode) -> str:
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def calls(source: str) -> list[ast.Call]:
+    """Calls at the top level of a cell, outside functions, that are statements of their own."""
+    return [s.value for s in ast.parse(source).body if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)]
+
+
+def name(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def is_check(cell: NotebookNode) -> bool:
+    return cell.cell_type == "code" and any(name(call) == "check" for call in calls(cell.source))
+
+
+def printed(cell: NotebookNode) -> str:
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+def pictured(cell: NotebookNode) -> bool:
+    return cell.cell_type == "code" and any("image/png" in output.get("data", {}) for output in cell.outputs)
+
+
+def test_the_course_is_numbered_without_a_gap() -> None:
+    assert ORDER, f"no notebook in {FOLDER}"
+    assert [stem[:3] for stem in ORDER] == [f"{i:02d}_" for i in range(len(ORDER))]
+
+
+def test_file(path: Path, notebook: NotebookNode) -> None:
+    nbformat.validate(notebook)
+    assert path.stat().st_size < 1_500_000
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "widgets" not in notebook.metadata, "run `make tidy`: code hosts cannot show widget state"
+    text = prose(notebook)
+    assert not re.search(r"!\[[^\]]*\]\(\s*http|<img[^>]*src=.http", text), "a picture from the network"
+
+
+def test_run_whole_and_in_order_without_complaint(notebook: NotebookNode) -> None:
+    cells = code(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "run it whole, in order"
+    for cell in cells:
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", f"a warning on screen: {output.text}"
+        if any(name(call) in PRODUCING for call in calls(cell.source)):
+            assert cell.outputs, f"its output is missing: {cell.source}"
+
+
+def test_code(notebook: NotebookNode) -> None:
+    for cell in code(notebook):
+        assert len(cell.source.splitlines()) <= 30, cell.source
+        assert not cell.source.rstrip().endswith(";"), "nbval compares what a trailing ; hides"
+        assert not re.search(r"\binteract|\bOutput\(|pyplot|^[%!]", cell.source, re.M), cell.source
+        if "nbval-ignore-output" in cell.metadata.get("tags", ()):
+            assert "assert " in cell.source, "an output that is not compared needs a range"
+
+
+def test_anatomy(path: Path, notebook: NotebookNode) -> None:
+    first = notebook.cells[0].source
+    assert first.startswith(f"# {path.stem[:2]} · ")
+    for part in (r"\*\*Question\.\*\* .*\?", r"\*\*You need\.\*\* \w", r"\*\*Time\.\*\* read \d+ min, run \d+ s"):
+        assert re.search(part, first), part
+    text = prose(notebook)
+    assert text.count("**Predict.**") >= 2
+    heads = re.findall(r"^## (.+)", text, re.M)
+    assert heads[-3:] == ["Summary", "Recall", "References"], heads
+    recall, references = text.split("## Recall")[1].split("## References")
+    assert recall.count("<details>") == recall.count("</details>") == recall.count("<summary>") == 5
+    assert re.search(r"Lu et al\..*section \d", references), "the paper, with its section"
+    equation = next(
+        (i for i, cell in enumerate(notebook.cells) if "$" in cell.source and not cell.get("outputs")), 10**6
+    )
+    picture = next(i for i, cell in enumerate(notebook.cells) if pictured(cell))
+    assert picture < equation, "a picture comes before the first equation"
+
+
+def test_every_widget_has_a_static_twin(notebook: NotebookNode) -> None:
+    cells = code(notebook)
+    moved = [i for i, cell in enumerate(cells) if any(name(call) == "panel" for call in calls(cell.source))]
+    assert moved, "nothing to move"
+    for i in moved:
+        draw = calls(cells[i].source)[-1].args[0]
+        assert pictured(cells[i + 1]) and f"show({ast.unparse(draw)}(" in cells[i + 1].source, cells[i].source
+
+
+def test_checks_answer_in_a_sentence(notebook: NotebookNode) -> None:
+    """Nothing but `check` in its cell, the reader's code inside a lambda, a hint: a wrong answer is no traceback.
+
+    `make test` also gives each of them wrong answers: tests/wrong_answers.py.
+    """
+    found = [cell for cell in code(notebook) if is_check(cell)]
+    for cell in found:
+        statements = ast.parse(cell.source).body
+        made = calls(cell.source)
+        assert len(made) == len(statements) and all(name(call) == "check" for call in made), cell.source
+        for call in made:
+            what, mine, truth, *_ = call.args
+            assert isinstance(what, ast.Constant)
+            assert isinstance(mine, ast.Lambda) and isinstance(truth, ast.Lambda), cell.source
+            hint = next(keyword.value for keyword in call.keywords if keyword.arg == "hint")
+            assert len(ast.unparse(hint)) > 15
+        lines = printed(cell).splitlines()
+        assert len(lines) == len(made) and all(line[0] in "✓○" for line in lines), lines
+    assert sum("○" not in printed(cell) for cell in found) > 2, "the notebook's own pieces are checked too"
+
+
+def test_exercises_have_a_stub_a_check_and_a_folded_solution(notebook: NotebookNode) -> None:
+    cells = notebook.cells
+    starts = [i for i, cell in enumerate(cells) if cell.source.startswith("### Exercise ")]
+    assert 2 <= len(starts) <= 4
+    assert [int(cells[i].source.split()[2]) for i in starts] == list(range(1, len(starts) + 1))
+    for i in starts:
+        stub, asked, fold, solution, solved, after = cells[i + 1 : i + 7]
+        assert "..." in stub.source
+        assert is_check(asked) and printed(asked).startswith("○"), asked.source
+        assert fold.source.startswith("### Solution")
+        assert fold.metadata.get("jp-MarkdownHeadingCollapsed") is True
+        assert solution.cell_type == "code" and "..." not in solution.source
+        assert is_check(solved) and printed(solved).startswith("✓"), solved.source
+        assert re.match("##+ ", after.source), "a heading must end the folded part"
