@@ -1,4 +1,4 @@
-# make setup | run | test | lab | notebooks | lint | tidy | clean-run
+# make setup | run | test | test-browser | lab | notebooks | lint | tidy | clean-run
 # Another interpreter for the first setup:  make setup PYTHON=python3.12
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,7 +10,7 @@ LAB_ARGS ?=
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := setup
-.PHONY: setup run test lab notebooks lint tidy clean-run
+.PHONY: setup run test test-browser lab notebooks lint tidy clean-run
 
 # $(call need_python,INTERPRETER): stop with a sentence where it is missing or too old.
 need_python = @$(1) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -40,13 +40,17 @@ clean-run:
 	rm -rf $(RUN)
 
 # Threads that wait without spinning: beside a browser or a second kernel, several times faster on two cores.
-test lab notebooks: export OMP_WAIT_POLICY := PASSIVE
+test test-browser lab notebooks: export OMP_WAIT_POLICY := PASSIVE
 
 # Then every notebook: run, and its outputs compared with the saved ones; tests/wrong_answers.py tries each check.
 test: setup
 	$(BIN)/python -m pytest
 	PYTHONSTARTUP=$(CURDIR)/tests/wrong_answers.py $(BIN)/python -m pytest --nbval --nbval-current-env \
 		--nbval-cell-timeout 300 --durations 0 --durations-min 10 notebooks
+
+# Every notebook in a real JupyterLab and Chromium: run whole, every control moved.
+test-browser: setup
+	$(BIN)/python -m pytest tests/browser
 
 lab: setup
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. \
