@@ -211,7 +211,6 @@ def _ablate(options: argparse.Namespace) -> None:
     except ValueError as error:
         raise InputError(f"--seeds is {options.seeds}; give whole numbers with commas between them.") from error
     variants = options.variants.split(",") if options.variants else list(VARIANTS)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     ablate(options.data, options.out, variants, seeds, options.steps, options.workers, options.cache)
 
 
