@@ -75,8 +75,8 @@ def player(label: str, last: int, milliseconds: int = 400) -> tuple[ipw.Play, ip
 class Live:
     """A training to look at while it runs: a picture, redrawn now and then, over a pause and a stop button.
 
-    Show `box`, then run :func:`hvqlib.train` with this `watch` in a thread of its own: while a cell runs in the main one,
-    the kernel does not hear the buttons (tried in JupyterLab 4.6).
+    Show `box`, then run :func:`hvqlib.train` with this `watch` in a thread of its own: while a cell runs in the
+    main one, the kernel does not hear the buttons (tried in JupyterLab 4.6).
 
     Parameters
     ----------
