@@ -18,7 +18,7 @@ def test_a_row_for_each_run_and_reading_with_all_that_repeats_it(small_data, sma
     knn = next(row for row in rows if row["variant"] == "nearest neighbour")
     assert (knn["steps"], knn["usage"], knn["perplexity"]) == ("1", "", "")
     for row in rows:
-        assert all(row[name] for name in ("data", "seconds", "memory_mb", "machine", "torch", "hvqlib", "date"))
+        assert all(row[name] for name in ("data", "cpu_seconds", "memory_mb", "machine", "torch", "hvqlib", "date"))
         classes = json.loads(row["classes"])
         assert set(classes) == {"cloth", "stone"}
         for metric in METRICS:  # the mean is that of the classes that have it
