@@ -13,6 +13,7 @@ from torch import Tensor
 from .backbone import extract_features
 from .data import AnomalyDataset, Sample, load_dataset
 from .evaluate import Detector
+from .picture import PictureDecoder
 from .synthetic import draw_foundry
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -28,6 +29,11 @@ def foundry() -> AnomalyDataset:
 def shipped() -> Detector:
     """The detector that comes with the project, trained on foundry; `data/README.md` has the commands that made it."""
     return Detector.load(DATA / "checkpoints" / "foundry", "cpu")
+
+
+def pictures() -> PictureDecoder:
+    """From shipped()'s standardised features to pictures, only for looking; comes with the project as well."""
+    return PictureDecoder.load(DATA / "checkpoints" / "pictures.safetensors")
 
 
 def features(detector: Detector, samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:

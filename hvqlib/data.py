@@ -1,17 +1,24 @@
-"""Folders of images in the layout of MVTec AD, as lists of samples.
+"""Folders of images in the layout of MVTec AD or of VisA, as lists of samples.
+
+MVTec AD (Bergmann et al., CVPR 2019), and the layout for one's own images:
 
     ROOT/CLASS/train/good/*                          normal images to learn from
     ROOT/CLASS/test/good/*, ROOT/CLASS/test/DEFECT/* images to judge
     ROOT/CLASS/ground_truth/DEFECT/STEM_mask.png     which pixels are defective (optional)
 
+VisA (Zou et al., ECCV 2022) as its archive unpacks, known by its table of splits, whose paths start at ROOT:
+
+    ROOT/split_csv/1cls.csv                          object,split,label,image,mask
+    ROOT/CLASS/Data/Images/*, ROOT/CLASS/Data/Masks/*
+
 Listing (`load_dataset`) opens no image; reading (`read_image`, `read_mask`) decodes one file.
-The layout is that of Bergmann et al., "MVTec AD", CVPR 2019.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +28,7 @@ from hvqlib.config import InputError
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 GOOD = "good"
+SPLIT = "split_csv/1cls.csv"  # VisA's: one class, all of its normal training images
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class AnomalyDataset:
 
 
 def load_dataset(root: str | Path, classes: Sequence[str] | str | None = None) -> AnomalyDataset:
-    """List the images of a folder in MVTec AD layout.
+    """List the images of a folder in the layout of MVTec AD or VisA.
 
     Parameters
     ----------
@@ -78,18 +86,22 @@ def load_dataset(root: str | Path, classes: Sequence[str] | str | None = None) -
     AnomalyDataset
         Samples ordered by class, defect and file name. A class without ``test`` has training
         samples only; a class without any mask has image labels only. ``ground_truth/good`` is not
-        looked at.
+        looked at. Every defective image of VisA has the defect "anomaly".
 
     Raises
     ------
     InputError
         The folder is missing or holds no class; a class is not there or has no image in
-        ``train/good``; a mask has no image, or a defective image of a class with masks has none.
+        ``train/good``; a mask has no image, or a defective image of a class with masks has none;
+        VisA's table lacks a column, or names a file that is not there.
     """
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"'{root}' is not a folder: give the folder that holds the class folders.")
-    if (root / "train" / GOOD).is_dir():
+    listed = _read_split(root) if (root / SPLIT).is_file() else {}
+    if listed:
+        found = {name: root / name for name in sorted(listed)}
+    elif (root / "train" / GOOD).is_dir():
         found = {root.resolve().name: root}
     else:
         found = {
@@ -111,25 +123,9 @@ def load_dataset(root: str | Path, classes: Sequence[str] | str | None = None) -
     train: list[Sample] = []
     test: list[Sample] = []
     for class_id, name in enumerate(names):
-        folder = found[name]
-        normal = _images(folder / "train" / GOOD)
-        if not normal:
-            raise InputError(
-                f"Class '{name}' has no images in '{folder / 'train' / GOOD}': put its normal training images there."
-            )
-        train += [Sample(path, name, class_id, 0, GOOD) for path in normal]
-        masks = _find_masks(folder)
-        for defect_folder in _folders(folder / "test"):
-            defect = defect_folder.name
-            for path in _images(defect_folder):
-                mask = masks.get(path)
-                if masks and mask is None and defect != GOOD:
-                    wanted = folder / "ground_truth" / defect / f"{path.stem}_mask.png"
-                    raise InputError(
-                        f"The defective image '{path}' has no mask, though others of class "
-                        f"'{name}' have one: add '{wanted}'."
-                    )
-                test.append(Sample(path, name, class_id, int(defect != GOOD), defect, mask))
+        normal, judged = listed.get(name) or _read_class(found[name], name)
+        train += [replace(sample, class_id=class_id) for sample in normal]
+        test += [replace(sample, class_id=class_id) for sample in judged]
     return AnomalyDataset(root, names, tuple(train), tuple(test))
 
 
@@ -209,6 +205,51 @@ def _decode(path: str | Path) -> Image.Image:
         raise InputError(f"The image '{path}' is unsafely large: make it smaller ({error}).") from error
     except Exception as error:  # PIL raises OSError, ValueError, SyntaxError, struct.error, ...
         raise InputError(f"The image '{path}' cannot be read: replace it ({error}).") from error
+
+
+def _read_class(folder: Path, name: str) -> tuple[list[Sample], list[Sample]]:
+    """Training and test samples of a class in MVTec AD's layout, as class 0."""
+    normal = _images(folder / "train" / GOOD)
+    if not normal:
+        raise InputError(
+            f"Class '{name}' has no images in '{folder / 'train' / GOOD}': put its normal training images there."
+        )
+    test = []
+    masks = _find_masks(folder)
+    for defect_folder in _folders(folder / "test"):
+        defect = defect_folder.name
+        for path in _images(defect_folder):
+            mask = masks.get(path)
+            if masks and mask is None and defect != GOOD:
+                wanted = folder / "ground_truth" / defect / f"{path.stem}_mask.png"
+                raise InputError(
+                    f"The defective image '{path}' has no mask, though others of class "
+                    f"'{name}' have one: add '{wanted}'."
+                )
+            test.append(Sample(path, name, 0, int(defect != GOOD), defect, mask))
+    return [Sample(path, name, 0, 0, GOOD) for path in normal], test
+
+
+def _read_split(root: Path) -> dict[str, tuple[list[Sample], list[Sample]]]:
+    """Training and test samples of every class in VisA's layout, as class 0."""
+    listed: dict[str, tuple[list[Sample], list[Sample]]] = {}
+    with (root / SPLIT).open(newline="", encoding="utf-8-sig") as file:
+        table = csv.DictReader(file)
+        lacking = {"object", "split", "label", "image", "mask"} - set(table.fieldnames or ())
+        if lacking:
+            raise InputError(f"'{root / SPLIT}' lacks {', '.join(sorted(lacking))}: take VisA's own table.")
+        for row in sorted(table, key=lambda row: row["image"]):
+            label, training = int(row["label"] != "normal"), row["split"] == "train"
+            if label and training:
+                raise InputError(f"'{root / SPLIT}' trains on the defective '{row['image']}': take VisA's own table.")
+            image, mask = root / row["image"], root / row["mask"] if label and row["mask"] else None
+            for path in filter(None, (image, mask)):
+                if not path.is_file():
+                    raise InputError(f"'{root / SPLIT}' names '{path}', which is not there: unpack VisA again.")
+            train, test = listed.setdefault(row["object"], ([], []))
+            defect = "anomaly" if label else GOOD
+            (train if training else test).append(Sample(image, row["object"], 0, label, defect, mask))
+    return listed
 
 
 def _find_masks(folder: Path) -> dict[Path, Path]:

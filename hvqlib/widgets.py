@@ -72,6 +72,24 @@ def player(label: str, last: int, milliseconds: int = 400) -> tuple[ipw.Play, ip
     return play, steps
 
 
+def easel(draw: Callable[[list], bytes], paint: Any) -> ipw.VBox:
+    """A picture to paint on (:class:`hvqlib.paint.Paint`) over what is made of it.
+
+    Parameters
+    ----------
+    draw : from the list of strokes to the bytes of a PNG; called again after every stroke.
+    paint : the Paint widget whose strokes they are.
+    """
+    picture = ipw.Image(format="png", layout=ipw.Layout(max_width="100%", align_self="flex-start"))
+
+    def refresh(_: Any = None) -> None:
+        picture.value = draw(paint.strokes)
+
+    paint.observe(refresh, "strokes")
+    refresh()
+    return ipw.VBox([paint, picture])
+
+
 class Live:
     """A training to look at while it runs: a picture, redrawn now and then, over a pause and a stop button.
 

@@ -59,6 +59,55 @@ def test_layout_becomes_samples_in_order(tmp_path):
     assert load_dataset(tmp_path) == data
 
 
+def make_visa(root: Path) -> Path:
+    """Two classes as VisA's archive has them; the table is not in order, as VisA's is not."""
+    lines = ["object,split,label,image,mask"]
+    for name in ("pcb1", "candle"):
+        for i, split in ((1, "train"), (2, "test"), (0, "train")):
+            image = save(root / f"{name}/Data/Images/Normal/{i:04}.JPG")
+            lines.append(f"{name},{split},normal,{image.relative_to(root).as_posix()},")
+        save(root / f"{name}/Data/Images/Normal/0009.JPG")  # in no split: not used
+        image = save(root / f"{name}/Data/Images/Anomaly/000.JPG")
+        mask = save(root / f"{name}/Data/Masks/Anomaly/000.png", np.eye(6, 8, dtype=np.uint8) * 3)
+        lines.append(f"{name},test,anomaly,{image.relative_to(root).as_posix()},{mask.relative_to(root).as_posix()}")
+    (root / "split_csv").mkdir()
+    (root / "split_csv/1cls.csv").write_text("\n".join(lines) + "\n")
+    return root / "split_csv/1cls.csv"
+
+
+def test_visa_is_read_as_its_archive_unpacks(tmp_path):
+    make_visa(tmp_path)
+    data = load_dataset(tmp_path)
+    assert data.classes == ("candle", "pcb1")
+    found = [(s.class_name, s.class_id, s.path.name, s.label, s.defect) for s in (*data.train, *data.test)]
+    assert found == [
+        *(("candle", 0, name, 0, "good") for name in ("0000.JPG", "0001.JPG")),
+        *(("pcb1", 1, name, 0, "good") for name in ("0000.JPG", "0001.JPG")),
+        ("candle", 0, "000.JPG", 1, "anomaly"),
+        ("candle", 0, "0002.JPG", 0, "good"),
+        ("pcb1", 1, "000.JPG", 1, "anomaly"),
+        ("pcb1", 1, "0002.JPG", 0, "good"),
+    ]
+    assert data.has_masks("candle") and data.test[0].mask == tmp_path / "candle/Data/Masks/Anomaly/000.png"
+    assert read_mask(data.test[0], 12).sum() == 12 * 12 // 8  # its values are numbers of kinds, not 255
+    assert not read_mask(data.test[1], 12).any()
+    assert [s.class_id for s in load_dataset(tmp_path, ["pcb1", "candle"]).train] == [0, 0, 1, 1]
+
+
+def test_a_table_of_visa_that_cannot_be_used(tmp_path):
+    table = make_visa(tmp_path)
+    text = table.read_text()
+    for spoilt, words in [
+        (text.replace("label", "kind", 1), "lacks label"),
+        (text.replace("Normal/0002", "Normal/0005"), "0005.JPG', which is not there"),
+        (text.replace("pcb1,test,anomaly", "pcb1,train,anomaly"), "trains on the defective 'pcb1"),
+        (text.splitlines()[0] + "\n", "No class found"),
+    ]:
+        table.write_text(spoilt)
+        with pytest.raises(InputError, match=words):
+            load_dataset(tmp_path)
+
+
 def test_classes_asked_for_set_the_ids(tmp_path):
     for name in "abc":
         make_class(tmp_path, name)

@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 ORDER = [path.stem for path in PATHS]
-PRODUCING = {"print", "show", "check", "panel", "display"}  # what always leaves an output
+PRODUCING = {"print", "show", "check", "panel", "easel", "display"}  # what always leaves an output
 
 
 @pytest.fixture(params=PATHS, ids=ORDER)
@@ -110,7 +110,7 @@ def test_anatomy(path: Path, notebook: NotebookNode) -> None:
 
 def test_every_widget_has_a_static_twin(notebook: NotebookNode) -> None:
     cells = code(notebook)
-    moved = [i for i, cell in enumerate(cells) if any(name(call) == "panel" for call in calls(cell.source))]
+    moved = [i for i, cell in enumerate(cells) if any(name(call) in ("panel", "easel") for call in calls(cell.source))]
     assert moved, "nothing to move"
     for i in moved:
         draw = calls(cells[i].source)[-1].args[0]

@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 from hvqlib import widgets
+from hvqlib.paint import Paint
 from hvqlib.plots import canvas, png
 
 
@@ -61,3 +62,19 @@ def test_a_live_training_is_drawn_paused_and_stopped():
     live.pause.value = True
     live.stop.click()
     assert live.watch(None, [0] * 4)  # stop also ends a pause
+
+
+def test_an_easel_draws_again_after_every_stroke():
+    calls = []
+
+    def draw(strokes):
+        calls.append(len(strokes))
+        return png(canvas(width=1 + len(strokes), height=1)[0])
+
+    picture = Paint(np.zeros((32, 32, 3), np.uint8))
+    easel = widgets.easel(draw, picture)
+    before = easel.children[1].value
+    picture.strokes = [{"tool": "blob", "colour": "rust", "width": 3, "points": [[1, 1]]}]
+    assert calls == [0, 1] and easel.children[1].value != before
+    picture.load(np.ones((32, 32, 3), np.uint8))
+    assert calls == [0, 1, 0] and easel.children[1].value == before
