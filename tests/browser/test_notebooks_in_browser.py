@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,11 +24,13 @@ OUTPUTS = """() => [...window.jupyterapp.shell.currentWidget.content.widgets].fi
 STATUS = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"
 
 
-def run_all(page: Page, address: str, seconds: int = 300) -> None:
-    """Open a notebook, restart nothing, run every cell, wait for the last."""
+def run_all(page: Page, address: str, meanwhile: Callable[[Page], None] | None, seconds: int = 400) -> None:
+    """Open a notebook, restart nothing, run every cell, do something meanwhile, wait for the last."""
     page.goto(address)
     page.wait_for_function(READY, timeout=60_000)
     page.evaluate("() => { void window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    if meanwhile:
+        meanwhile(page)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         page.wait_for_timeout(500)
@@ -73,18 +77,78 @@ def move(page: Page, control: Locator) -> None:
             handle.press("ArrowLeft")
 
 
+def hold_go_on_and_stop(page: Page) -> None:
+    """The live training: it holds when asked, goes on when asked, and its notebook copes with its being stopped."""
+    live = page.locator(".widget-vbox:has(> img.widget-image):has(button:text-is('stop'))")
+    live.wait_for(timeout=240_000)
+    live.scroll_into_view_if_needed()
+    pause = live.locator("button:text-is('pause')")
+    moved(page, live, picture(live), 60)
+    pause.click()
+    page.wait_for_timeout(3000)  # the step and the picture under way
+    held = picture(live)
+    page.wait_for_timeout(5000)
+    assert picture(live) == held, "a training on hold goes on"
+    pause.click()
+    moved(page, live, held, 60)
+    live.screenshot(path=SCREENSHOTS / "live.png")
+    live.locator("button:text-is('stop')").click()
+
+
+def drag(page: Page, panel: Locator, start: tuple[float, float], end: tuple[float, float], **choices: str) -> None:
+    """Paint a line on a picture with the mouse; places are shares of its side."""
+    for name, value in choices.items():
+        choice = panel.locator(f".hvq-paint .{name}")
+        choice.fill(value) if name == "width" else choice.select_option(value)
+    box = panel.locator(".hvq-paint canvas").bounding_box()
+    (x, y), (to_x, to_y) = ((box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in (start, end))
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(to_x, to_y, steps=12)
+    page.mouse.up()
+
+
+def scratch_and_erase(page: Page) -> None:
+    """A painted scratch lifts the score of a normal image above the threshold; erasing it brings the score back."""
+
+    def reading() -> tuple[float, float]:
+        text = page.locator(".widget-label", has_text="threshold").first.inner_text()
+        score, threshold = (float(re.search(rf"{name} (-?[0-9.]+)", text)[1]) for name in ("score", "threshold"))
+        return score, threshold
+
+    easel = page.locator(".widget-vbox:has(> img.widget-image):has(.hvq-paint)").first
+    easel.scroll_into_view_if_needed()
+    clean, threshold = reading()
+    assert clean < threshold
+    before = picture(easel)
+    drag(page, easel, (0.3, 0.4), (0.7, 0.6), tool="scratch", width="6")
+    print(f"painted scratch: {moved(page, easel, before):.2f} s")
+    page.wait_for_timeout(500)
+    easel.screenshot(path=SCREENSHOTS / "painted.png")
+    assert reading()[0] > threshold, reading()
+    before = picture(easel)
+    drag(page, easel, (0.2, 0.35), (0.8, 0.65), tool="erase", width="30")
+    print(f"erased: {moved(page, easel, before):.2f} s")
+    page.wait_for_timeout(500)
+    assert reading()[0] == clean
+
+
+MEANWHILE = {"08_train.ipynb": hold_go_on_and_stop}
+AFTERWARDS = {"10_look_inside.ipynb": scratch_and_erase}
 CONTROLS = ".widget-slider, .widget-dropdown, .widget-checkbox, .widget-play, .jupyter-widget-play"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_run_all_then_move_everything(page: Page, lab: str, name: str) -> None:
-    run_all(page, lab.format(name))
+    run_all(page, lab.format(name), MEANWHILE.get(name))
     for kind, stream, text in page.evaluate(OUTPUTS):
         assert kind != "error" and stream != "stderr", text
     panels = page.locator(".jp-OutputArea-output .widget-vbox:has(> img.widget-image)")
     assert panels.count() > 0
     for i in range(panels.count()):
         panel = panels.nth(i)
+        if panel.locator(".hvq-paint, button:text-is('stop')").count():
+            continue  # moved meanwhile or afterwards
         panel.scroll_into_view_if_needed()
         controls = panel.locator(CONTROLS)
         assert controls.count() > 0
@@ -95,5 +159,7 @@ def test_run_all_then_move_everything(page: Page, lab: str, name: str) -> None:
             print(f"{name} panel {i} control {j}: {moved(page, panel, before):.2f} s")
         assert abs(panel.bounding_box()["height"] - height) < 3, "the layout jumps"
         panel.screenshot(path=SCREENSHOTS / f"{Path(name).stem}_{i}.png")
+    if name in AFTERWARDS:
+        AFTERWARDS[name](page)
     assert not page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count()
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
