@@ -103,3 +103,18 @@ def test_the_shipped_detector_loads_and_calls_a_drawn_defect(tmp_path):
     good, bad = predict(detector, files)
     assert good.class_name == bad.class_name == "cloth" and bad.defective and bad.score > 2 * good.score
     assert sum(p.stat().st_size for p in (course.DATA / "checkpoints").rglob("*") if p.is_file()) < 10e6
+
+
+def test_the_shipped_pictures_are_of_the_image_they_are_drawn_from(tmp_path):
+    detector = course.shipped()
+    for name in ("capsule", "board"):
+        paths = []
+        for number in (0, 1):
+            image = draw(name, "good", number, seed=9)[0]  # never trained on
+            paths.append(tmp_path / f"{name}{number}.png")
+            Image.fromarray(image).save(paths[-1])
+        raw = course.extract_features(detector.backbone, paths, None, progress=False)
+        drawn = course.pictures().draw(detector.standardize(raw)).astype(float)
+        small = np.stack([np.asarray(Image.open(p).resize((112, 112), Image.Resampling.BOX), float) for p in paths])
+        own, other = np.abs(drawn - small).mean((1, 2, 3)), np.abs(drawn - small[::-1]).mean((1, 2, 3))
+        assert (own < 16).all() and (own < other).all(), (own, other)
