@@ -77,7 +77,7 @@ def main() -> None:
     given = options.parse_args()
     torch.set_num_threads(given.threads)
     config = PRESETS[given.preset]
-    channels = 272 if config.backbone == "tf_efficientnet_b4" else 192
+    channels = 272 if config.backbone.startswith("tf_efficientnet_b4") else 192
     print(f"preset {given.preset}, {given.threads} threads, torch {torch.__version__}")
     for precision in ("float32", "bfloat16"):
         print(f"step, {precision}: {seconds_a_step(replace(config, precision=precision), channels):.3f} s")
