@@ -93,6 +93,9 @@ class Paint(anywidget.AnyWidget):
         Image.fromarray(picture).save(buffer, "PNG")
         self.strokes, self.picture = [], buffer.getvalue()
 
+    def __repr__(self) -> str:
+        return f"Paint({self.side} px)"  # the same in every run: notebooks keep it
+
     @property
     def painted(self) -> np.ndarray:
         """The picture (S, S, 3) uint8 with the strokes on it."""
