@@ -129,7 +129,7 @@ def test_everything_imported_is_a_dependency() -> None:
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK), "chmod +x .ci/run"
-    assert script.read_text(encoding="utf-8").rstrip().splitlines()[-1] == "exec make test"
+    assert script.read_text(encoding="utf-8").rstrip().splitlines()[-1] == "exec make test test-browser"
     assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
