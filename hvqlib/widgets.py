@@ -93,8 +93,9 @@ def easel(draw: Callable[[list], bytes], paint: Any) -> ipw.VBox:
 class Live:
     """A training to look at while it runs: a picture, redrawn now and then, over a pause and a stop button.
 
-    Show `box`, then run :func:`hvqlib.train` with this `watch` in a thread of its own: while a cell runs in the
-    main one, the kernel does not hear the buttons (tried in JupyterLab 4.6).
+    Show `box`, then run :func:`hvqlib.train` with this `watch` in a thread of its own, and wait for it with
+    `await asyncio.wrap_future(...)`: while a cell computes or joins a thread, the kernel does not hear the buttons
+    (tried in JupyterLab 4.6 with ipykernel 7).
 
     Parameters
     ----------

@@ -38,6 +38,11 @@ def chromium() -> str:
     pytest.exit("The browser tests need Chromium: install it (Debian: apt-get install chromium) and run again.", 2)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # once, before there are workers
+        chromium()
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a JupyterLab (loopback, token on); `{}` in it is the notebook's file name."""
