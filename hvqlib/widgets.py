@@ -104,18 +104,24 @@ class Live:
     """
 
     def __init__(self, draw: Callable[[Any, list], bytes], every: int = 10) -> None:
-        self.draw, self.every, self.stopped = draw, every, False
-        self.pause = ipw.ToggleButton(description="pause", tooltip="hold the training; press again to go on")
-        self.stop = ipw.Button(description="stop", tooltip="write a checkpoint and end this cell")
+        self.draw, self.every, self.paused, self.stopped = draw, every, False, False
+        # A toggle button would be heard once: its second change waits for an answer that a waiting cell holds back.
+        self.pause = ipw.Button(description="pause", tooltip="hold the training; press again to go on")
+        self.pause.on_click(self._pause)
+        self.stop = ipw.Button(description="stop", tooltip="write a checkpoint and end the training")
         self.stop.on_click(lambda _: setattr(self, "stopped", True))
         self.picture = ipw.Image(format="png", layout=ipw.Layout(max_width="100%", align_self="flex-start"))
         self.picture.value = draw(None, [])
         self.box = ipw.VBox([ipw.HBox([self.pause, self.stop]), self.picture])
 
+    def _pause(self, _: Any) -> None:
+        self.paused = not self.paused
+        self.pause.description = "go on" if self.paused else "pause"
+
     def watch(self, model: Any, history: list) -> bool:
         """After every step: draw, wait while paused, say whether to stop."""
         if len(history) % self.every == 0:
             self.picture.value = self.draw(model, history)
-        while self.pause.value and not self.stopped:
+        while self.paused and not self.stopped:
             time.sleep(0.05)
         return self.stopped

@@ -50,16 +50,16 @@ def test_a_live_training_is_drawn_paused_and_stopped():
     assert live.picture.value == b"0"
     assert not live.watch(None, [0]) and live.picture.value == b"0"
     assert not live.watch(None, [0, 0]) and live.picture.value == b"2"
-    live.pause.value = True
+    live.pause.click()
     answers = []
     held = threading.Thread(target=lambda: answers.append(live.watch(None, [0] * 3)))
     held.start()
     held.join(0.3)
     assert held.is_alive() and not answers  # it waits
-    live.pause.value = False
+    live.pause.click()
     held.join(5)
     assert answers == [False]
-    live.pause.value = True
+    live.pause.click()
     live.stop.click()
     assert live.watch(None, [0] * 4)  # stop also ends a pause
 

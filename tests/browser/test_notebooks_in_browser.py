@@ -82,14 +82,14 @@ def hold_go_on_and_stop(page: Page) -> None:
     live = page.locator(".widget-vbox:has(> img.widget-image):has(button:text-is('stop'))")
     live.wait_for(timeout=240_000)
     live.scroll_into_view_if_needed()
-    pause = live.locator("button:text-is('pause')")
-    moved(page, live, picture(live), 60)
-    pause.click()
+    moved(page, live, picture(live), 120)
+    live.locator("button:text-is('pause')").click()
+    live.locator("button:text-is('go on')").wait_for()
     page.wait_for_timeout(3000)  # the step and the picture under way
     held = picture(live)
     page.wait_for_timeout(5000)
     assert picture(live) == held, "a training on hold goes on"
-    pause.click()
+    live.locator("button:text-is('go on')").click()
     moved(page, live, held, 60)
     live.screenshot(path=SCREENSHOTS / "live.png")
     live.locator("button:text-is('stop')").click()
