@@ -24,7 +24,7 @@ OUTPUTS = """() => [...window.jupyterapp.shell.currentWidget.content.widgets].fi
 STATUS = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"
 
 
-def run_all(page: Page, address: str, meanwhile: Callable[[Page], None] | None, seconds: int = 400) -> None:
+def run_all(page: Page, address: str, meanwhile: Callable[[Page], None] | None, seconds: int = 900) -> None:
     """Open a notebook, restart nothing, run every cell, do something meanwhile, wait for the last."""
     page.goto(address)
     page.wait_for_function(READY, timeout=60_000)
