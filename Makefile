@@ -42,20 +42,18 @@ clean-run:
 # Threads that wait without spinning: beside a browser or a second kernel, several times faster on two cores.
 test test-browser lab notebooks: export OMP_WAIT_POLICY := PASSIVE
 
-# Two notebooks at a time, a thread each: faster on two cores than one after the other.
-PAIRED := -n 2 --dist loadfile
-
+# Here and in test-browser two notebooks at a time, a thread each: faster on two cores than one after the other.
 # Then every notebook: run, and its outputs compared with the saved ones; tests/wrong_answers.py tries each check.
 test: setup
 	$(BIN)/python -m pytest
 	$(BIN)/hvq data foundry
-	OMP_NUM_THREADS=1 PYTHONSTARTUP=$(CURDIR)/tests/wrong_answers.py $(BIN)/python -m pytest $(PAIRED) --nbval \
-		--nbval-current-env --nbval-cell-timeout 600 --durations 0 --durations-min 10 notebooks
+	OMP_NUM_THREADS=1 PYTHONSTARTUP=$(CURDIR)/tests/wrong_answers.py $(BIN)/python -m pytest -n 2 --dist loadfile \
+		--nbval --nbval-current-env --nbval-cell-timeout 600 --durations 0 --durations-min 10 notebooks
 
 # Every notebook in a real JupyterLab and Chromium: run whole, every control moved.
 test-browser: setup
 	$(BIN)/hvq data foundry
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PAIRED) tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/browser
 
 lab: setup
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=. \
