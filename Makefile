@@ -42,8 +42,8 @@ clean-run:
 # Threads that wait without spinning: beside a browser or a second kernel, several times faster on two cores.
 test test-browser lab notebooks: export OMP_WAIT_POLICY := PASSIVE
 
-# Here and in test-browser two notebooks at a time, a thread each: faster on two cores than one after the other.
-# Then every notebook: run, and its outputs compared with the saved ones; tests/wrong_answers.py tries each check.
+# Every test; then every notebook: run, and its outputs compared with the saved ones; tests/wrong_answers.py tries each
+# check. Two notebooks at a time, a thread each, as in test-browser.
 test: setup
 	$(BIN)/python -m pytest
 	$(BIN)/hvq data foundry
