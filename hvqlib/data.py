@@ -124,6 +124,8 @@ def load_dataset(root: str | Path, classes: Sequence[str] | str | None = None) -
     test: list[Sample] = []
     for class_id, name in enumerate(names):
         normal, judged = listed.get(name) or _read_class(found[name], name)
+        if not normal:
+            raise InputError(f"'{root / SPLIT}' has no training images of '{name}': take VisA's own table.")
         train += [replace(sample, class_id=class_id) for sample in normal]
         test += [replace(sample, class_id=class_id) for sample in judged]
     return AnomalyDataset(root, names, tuple(train), tuple(test))

@@ -101,6 +101,7 @@ def test_a_table_of_visa_that_cannot_be_used(tmp_path):
         (text.replace("label", "kind", 1), "lacks label"),
         (text.replace("Normal/0002", "Normal/0005"), "0005.JPG', which is not there"),
         (text.replace("pcb1,test,anomaly", "pcb1,train,anomaly"), "trains on the defective 'pcb1"),
+        (text.replace("pcb1,train", "pcb1,test"), "no training images of 'pcb1'"),
         (text.splitlines()[0] + "\n", "No class found"),
     ]:
         table.write_text(spoilt)
