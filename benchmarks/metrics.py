@@ -55,7 +55,9 @@ def main() -> None:
     number = given.images // given.classes
     per_class, seconds, seconds_aupro = {}, 0.0, 0.0
     for class_id in range(given.classes):
-        masks, maps = (np.stack(kind) for kind in zip(*(draw(random, given.size, i % 3 > 0) for i in range(number))))
+        masks, maps = (
+            np.stack(kind) for kind in zip(*(draw(random, given.size, i % 3 > 0) for i in range(number)), strict=True)
+        )
         labels, scores = masks.any((1, 2)), maps.max((1, 2))
         began = time.perf_counter()
         per_class[str(class_id)] = summarize(labels, scores, masks, maps)

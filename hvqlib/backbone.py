@@ -6,12 +6,10 @@ concatenated. The network never learns, so the features of an image are computed
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +17,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import nn
 
 from hvqlib.config import InputError
 from hvqlib.data import read_image
+from hvqlib.features import FeatureFile, Features
 from hvqlib.pretrained import build_network, pixel_normalisation
 
-# Part of every cache key: raise it when read_image, preprocess or forward change their results.
-CACHE_VERSION = 1
+# Part of the cache's name: raise it when read_image, preprocess or forward change their results.
+CACHE_VERSION = 2
 
 
 class Backbone(nn.Module):
@@ -148,18 +145,15 @@ def extract_features(
     batch_size: int = 16,
     progress: bool = False,
 ) -> torch.Tensor:
-    """Features of image files, computed once and kept in a folder.
-
-    An entry is named by the SHA-256 of the image file, the backbone's fingerprint, image size and
-    grid, so it cannot be taken for another. It carries a checksum; an entry that fails any check is
-    computed again and replaced.
+    """Features of image files, all in memory; with a `cache`, computed once and kept there.
 
     Parameters
     ----------
     backbone : Backbone
     paths : sequence of N paths
     cache : Path or None
-        Folder of the entries; None keeps nothing. A folder that refuses gives one warning.
+        Folder of the file they are kept in (see `stored_features`); None keeps nothing. A folder that refuses gives
+        one warning.
     batch_size : int
         Images that go through an accelerator at once. A CPU takes them one by one, which is as
         fast, and keeps results bit for bit the same whatever was kept before.
@@ -175,82 +169,72 @@ def extract_features(
     InputError
         An image cannot be read.
     """
-    from tqdm.auto import tqdm
-
-    shape = (backbone.channels, backbone.grid, backbone.grid)
-    features = torch.empty(len(paths), *shape)
-    device = next(backbone.parameters()).device
-    step = 1 if device.type == "cpu" else batch_size
-    folder = None if cache is None else Path(cache)
-    fingerprint = "" if folder is None else backbone.fingerprint
-    bar = tqdm(total=len(paths), desc="features", unit="image", disable=not progress)
-
-    entries: dict[int, Path] = {}
-    missing: list[int] = []
-    for i, path in enumerate(paths):
-        if folder is not None:
-            entries[i] = folder / f"{_key(Path(path), backbone, fingerprint)}.safetensors"
-            kept = _read_entry(entries[i], shape)
-            if kept is not None:
-                features[i] = kept
-                bar.update()
-                continue
-        missing.append(i)
-
-    for start in range(0, len(missing), step):
-        batch = missing[start : start + step]
-        images = torch.stack([backbone.preprocess(read_image(paths[i])) for i in batch])
-        with torch.no_grad():  # not inference_mode: its tensors could not be trained on
-            features[batch] = backbone(images.to(device)).cpu()  # (b, C, g, g)
-        if folder is not None and not all(_write_entry(entries[i], features[i]) for i in batch):
-            folder = None  # warned once; the rest is only computed
-        bar.update(len(batch))
-    bar.close()
+    if cache is not None:
+        try:
+            return stored_features(backbone, paths, cache, batch_size, progress)[:]
+        except OSError as error:
+            warnings.warn(f"Features cannot be kept in '{cache}': going on without a cache ({error}).", stacklevel=2)
+    features = torch.empty(len(paths), backbone.channels, backbone.grid, backbone.grid)
+    for indices, values in _compute(backbone, paths, range(len(paths)), batch_size, progress):
+        features[indices] = values
     return features
 
 
-def _key(path: Path, backbone: Backbone, fingerprint: str) -> str:
+def stored_features(
+    backbone: Backbone,
+    paths: Sequence[str | Path],
+    cache: str | Path,
+    batch_size: int = 16,
+    progress: bool = False,
+) -> Features:
+    """Features of image files, on disk: computed where they are not there yet, and read as they are indexed.
+
+    One file in `cache` holds those of one backbone (by its fingerprint, image size and grid). A record in it is named
+    by the SHA-256 of the image file, so it cannot be taken for another, and carries a checksum; one that fails it is
+    computed again and replaced. Parameters as for `extract_features`. Raises OSError where the folder refuses.
+    """
+    about = json.dumps([CACHE_VERSION, backbone.fingerprint, backbone.image_size, backbone.grid])
+    name = hashlib.sha256(about.encode()).hexdigest()[:16]
+    file = FeatureFile(Path(cache) / f"{name}.features", (backbone.channels, backbone.grid, backbone.grid))
+    keys = [_key(path) for path in paths]
+    rows = [file.find(key) for key in keys]
+    missing = [i for i, row in enumerate(rows) if row is None]
+    for indices, values in _compute(backbone, paths, missing, batch_size, progress, len(paths)):
+        for i, value in zip(indices, values, strict=True):
+            rows[i] = file.write(keys[i], value)
+    return Features(file, rows)  # type: ignore[arg-type]  # no None is left
+
+
+def _compute(
+    backbone: Backbone,
+    paths: Sequence[str | Path],
+    which: Sequence[int],
+    batch_size: int,
+    progress: bool,
+    total: int = 0,
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Indices, of `which`, and their features (b, C, g, g), a batch at a time."""
+    from tqdm.auto import tqdm
+
+    device = next(backbone.parameters()).device
+    step = 1 if device.type == "cpu" else batch_size
+    total = total or len(which)
+    bar = tqdm(total=total, initial=total - len(which), desc="features", unit="image", disable=not progress)
+    for start in range(0, len(which), step):
+        batch = list(which[start : start + step])
+        images = torch.stack([backbone.preprocess(read_image(paths[i])) for i in batch])
+        with torch.no_grad():  # not inference_mode: its tensors could not be trained on
+            values = backbone(images.to(device)).cpu()
+        yield batch, values
+        bar.update(len(batch))
+    bar.close()
+
+
+def _key(path: str | Path) -> bytes:
     try:
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(Path(path).read_bytes()).digest()
     except OSError as error:
         raise InputError(f"The image '{path}' cannot be read: replace it ({error}).") from error
-    parts = [CACHE_VERSION, content, fingerprint, backbone.image_size, backbone.grid]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _checksum(tensor: torch.Tensor) -> str:
-    return hashlib.sha256(tensor.contiguous().numpy().tobytes()).hexdigest()
-
-
-def _read_entry(entry: Path, shape: tuple[int, ...]) -> torch.Tensor | None:
-    """A kept tensor, or None if there is none or anything about it is wrong."""
-    try:
-        with safe_open(entry, framework="pt") as file:
-            tensor, checksum = file.get_tensor("features"), file.metadata()["sha256"]
-    except Exception:  # missing, cut short, no safetensors file, no checksum: compute it again
-        return None
-    if tensor.dtype != torch.float32 or tensor.shape != shape or not tensor.isfinite().all():
-        return None
-    return tensor if _checksum(tensor) == checksum else None
-
-
-def _write_entry(entry: Path, tensor: torch.Tensor) -> bool:
-    """Keep a tensor under its name, whole or not at all; False and a warning if refused."""
-    temporary = entry.with_name(f"{entry.name}.{os.getpid()}.tmp")
-    content = save({"features": tensor.contiguous()}, metadata={"sha256": _checksum(tensor)})
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, entry)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        warnings.warn(
-            f"Features cannot be kept in '{entry.parent}': going on without a cache ({error}).",
-            stacklevel=3,
-        )
-        return False
-    return True
 
 
 class Standardize(nn.Module):
@@ -272,19 +256,19 @@ class Standardize(nn.Module):
         self.register_buffer("std", torch.ones(channels, 1, 1))
 
     @classmethod
-    def fit(cls, features: torch.Tensor) -> Standardize:
-        """Measure mean and standard deviation of features (N, C, g, g), summed in float64.
+    def fit(cls, features: torch.Tensor | Features) -> Standardize:
+        """Measure mean and standard deviation of features (N, C, g, g), summed in float64, an image at a time.
 
         A standard deviation counts as at least a thousandth of the median one, so that a channel
         that is constant over the training images stays finite, and is not blown up on others.
         """
-        if features.ndim != 4 or len(features) == 0 or not features.isfinite().all():
+        if len(features.shape) != 4 or len(features) == 0 or not all(f.isfinite().all() for f in features):
             raise InputError("Features should be finite numbers of shape (N, C, g, g), N > 0.")
-        count = features[:, 0].numel()
+        count = len(features) * features.shape[2] * features.shape[3]
         mean = sum(f.double().sum((1, 2)) for f in features)[:, None, None] / count  # (C, 1, 1)
         variance = sum((f.double() - mean).square().sum((1, 2), keepdim=True) for f in features) / count
         std = variance.sqrt()
-        result = cls(features.shape[1]).to(features.device)
+        result = cls(features.shape[1]).to(mean.device)
         result.mean.copy_(mean)
         result.std.copy_(std.clamp(min=max(1e-3 * std.median().item(), 1e-6)))
         return result

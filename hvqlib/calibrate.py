@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .config import Config, InputError
+from .features import Features
 from .model import image_score, upsample
 
 STRENGTH = 20  # images: with that many, a place's own mean and spread count as much as the whole map's
@@ -58,7 +58,9 @@ class Calibration:
         found = cls(mean, spread, mean.mean((2, 3)), class_spread, zero, one, signals.new_zeros(0))
         # Images trained on, raised to the level of unseen ones, say how scores of a class lie and spread ...
         raised = torch.where(held[:, None], 1.0, ratio[class_ids])[:, :, None, None] * signals
-        scores = image_score(upsample(found.combine(raised, class_ids, config), (config.image_size,) * 2))
+        parts = zip(raised.split(64), class_ids.split(64), strict=True)  # maps at full size are large
+        maps = (upsample(found.combine(part, ids, config), (config.image_size,) * 2) for part, ids in parts)
+        scores = torch.cat([image_score(part) for part in maps])
         for c in class_ids.unique().tolist():
             some = scores[(class_ids == c) & ~held]
             found.image_mean[c] = some.mean()
@@ -147,12 +149,12 @@ class Calibration:
         return dict(vars(self))
 
 
-def collect(model: torch.nn.Module, features: Tensor, class_ids: Tensor, batch: int) -> Tensor:
+def collect(model: torch.nn.Module, features: Tensor | Features, class_ids: Tensor, batch: int) -> Tensor:
     """Signals (N, S, H, W), on the CPU, of standardised features (N, C, H, W), `batch` images at a time."""
     model.eval()
     place = next(iter(model.state_dict().values())).device
-    pairs: Sequence[tuple[Tensor, Tensor]] = list(zip(features.split(batch), class_ids.split(batch), strict=True))
-    return torch.cat([model.signals(f.to(place), c.to(place)).cpu() for f, c in pairs])  # type: ignore[operator]
+    parts = torch.arange(len(features)).split(batch)
+    return torch.cat([model.signals(features[p].to(place), class_ids[p].to(place)).cpu() for p in parts])  # type: ignore[operator]
 
 
 def _smooth(maps: Tensor) -> Tensor:

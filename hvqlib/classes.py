@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .features import Features
+
 
 class ClassCentroids(nn.Module):
     """Nearest class centroid of an image's mean feature vector, each channel in units of its spread within classes.
@@ -20,9 +22,9 @@ class ClassCentroids(nn.Module):
         self.register_buffer("centroids", torch.zeros(classes, channels))
         self.register_buffer("spread", torch.ones(channels))
 
-    def fit(self, features: Tensor, class_ids: Tensor) -> None:
+    def fit(self, features: Tensor | Features, class_ids: Tensor) -> None:
         """From standardised training features (N, C, H, W) and their classes (N,)."""
-        vectors = features.mean((2, 3))  # (N, C)
+        vectors = torch.stack([f.mean((1, 2)) for f in features])  # (N, C)
         for c in class_ids.unique().tolist():
             self.centroids[c] = vectors[class_ids == c].mean(0)
         self.spread = (vectors - self.centroids[class_ids]).square().mean(0).sqrt().clamp(min=1e-3)

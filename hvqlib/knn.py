@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import Config
+from .features import Features
 
 
 class NearestNeighbour(nn.Module):
@@ -22,11 +23,17 @@ class NearestNeighbour(nn.Module):
         self.config = config
         self.register_buffer("bank", torch.zeros(config.bank, channels))
 
-    def fit(self, features: Tensor) -> None:
+    def fit(self, features: Tensor | Features) -> None:
         """Fill the bank with random patches of standardised features (N, C, H, W) (repeated when there are few)."""
-        patches = features.permute(0, 2, 3, 1).flatten(0, 2)  # (N H W, C)
-        draw = torch.randperm(len(patches))
-        self.bank = patches[draw.repeat(-(-len(self.bank) // len(draw)))[: len(self.bank)]].clone()
+        places = features.shape[2] * features.shape[3]
+        draw = torch.randperm(len(features) * places)
+        draw = draw.repeat(-(-len(self.bank) // len(draw)))[: len(self.bank)]
+        image, place = draw // places, draw % places
+        bank = torch.empty(len(draw), features.shape[1])
+        for i in image.unique().tolist():
+            patches = features[i].permute(1, 2, 0).flatten(0, 1)  # (H W, C)
+            bank[image == i] = patches[place[image == i]]
+        self.bank = bank
 
     @torch.no_grad()
     def signals(self, features: Tensor, class_ids: Tensor) -> Tensor:

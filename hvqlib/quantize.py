@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .parallel import first, gather, total
 from .transport import balanced, pool
 
 
@@ -90,14 +91,16 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def update(self, tokens: Tensor, ids: Tensor, class_ids: Tensor) -> None:
-        """One moving-average step for the classes in this batch; the others stay as they are."""
-        present, row = class_ids.unique(return_inverse=True)  # (P,), (B,)
+        """One moving-average step for the classes in this batch, in all processes; the others stay as they are."""
+        images = total(class_ids.bincount(minlength=len(self.codebook)))  # (classes,)
+        present = images.nonzero()[:, 0]  # (P,)
+        row = torch.searchsorted(present, class_ids)  # (B,)
         k, width = self.codebook.shape[1:]
         flat = (row[:, None] * k + ids).flatten()  # (B L,) row of (P K)
-        counts = torch.bincount(flat, minlength=len(present) * k).view(-1, k).float()
+        counts = total(torch.bincount(flat, minlength=len(present) * k).view(-1, k).float())
         self.usage[present] += counts
         error = (tokens - self.lookup(ids, class_ids)).square().sum(-1).mean(1)  # (B,)
-        error = torch.zeros_like(self.error[present]).index_add_(0, row, error) / row.bincount()
+        error = total(torch.zeros_like(self.error[present]).index_add_(0, row, error)) / images[present]
         self.error[present] = self.error[present].lerp(error, 1 - self.decay)
         if self.balanced:
             _, pooled, mass = pool(tokens, class_ids)
@@ -105,14 +108,14 @@ class VectorQuantizer(nn.Module):
             moved = moved * counts.sum(1)[:, None, None]  # in tokens
             counts, sums = moved.sum(1), moved.transpose(1, 2) @ pooled
         else:
-            sums = tokens.new_zeros(len(present) * k, width).index_add_(0, flat, tokens.flatten(0, 1))
+            sums = total(tokens.new_zeros(len(present) * k, width).index_add_(0, flat, tokens.flatten(0, 1)))
         size = self.cluster_size[present].lerp(counts, 1 - self.decay)  # (P, K)
-        total = self.cluster_sum[present].lerp(sums.view(-1, k, width), 1 - self.decay)  # (P, K, D)
+        summed = self.cluster_sum[present].lerp(sums.view(-1, k, width), 1 - self.decay)  # (P, K, D)
         n = size.sum(1, keepdim=True)
         smoothed = (size + self.eps) / (n + k * self.eps) * n  # no division by zero, same sum
         self.cluster_size[present] = size
-        self.cluster_sum[present] = total
-        self.codebook[present] = total / smoothed[..., None]
+        self.cluster_sum[present] = summed
+        self.codebook[present] = summed / smoothed[..., None]
         if self.revive:
             self.revive_codes(tokens, ids, class_ids, present)
 
@@ -124,11 +127,16 @@ class VectorQuantizer(nn.Module):
             return
         dead = present[rows]  # (n,) class of each dead code
         error = (tokens - self.lookup(ids, class_ids)).square().sum(-1) + 1e-12  # (B, L)
-        image = torch.multinomial((dead[:, None] == class_ids) * error.mean(1), 1)[:, 0]
-        place = torch.multinomial(error[image], 1)[:, 0]
-        self.codebook[dead, code] = tokens[image, place]
+        (error, begin), (class_ids, _) = gather(error), gather(class_ids)
+        image = first(torch.multinomial((dead[:, None] == class_ids) * error.mean(1), 1)[:, 0])
+        place = first(torch.multinomial(error[image], 1)[:, 0])
+        mine = (image >= begin) & (image < begin + len(tokens))  # in this process's part of the batch
+        chosen = tokens.new_zeros(len(dead), tokens.shape[-1])
+        chosen[mine] = tokens[image[mine] - begin, place[mine]]
+        total(chosen)
+        self.codebook[dead, code] = chosen
         self.cluster_size[dead, code] = mean[dead]
-        self.cluster_sum[dead, code] = tokens[image, place] * mean[dead, None]
+        self.cluster_sum[dead, code] = chosen * mean[dead, None]
 
     @torch.no_grad()
     def start(self, tokens: Tensor, class_id: int) -> None:

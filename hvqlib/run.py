@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from . import parallel
 from .config import Config, InputError
 from .knn import NearestNeighbour
 from .model import HVQTrans
@@ -33,6 +36,31 @@ def write_atomic(path: Path, content: bytes) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def sole_writer(out: Path) -> Iterator[None]:
+    """Hold a run folder against other trainings; made if it is not there.
+
+    What an interrupted write left beside its place is swept away. Raises InputError where another training holds it.
+    """
+    if parallel.rank():
+        yield
+        return
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file: choose another --out.")
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"Another training is writing to {out}: wait for its end, or choose another --out.") from None
+    try:
+        for left in out.glob(".*.part"):
+            left.unlink()
+        yield
+    finally:
+        lock.release()
 
 
 def pick_device(name: str | None) -> torch.device:
@@ -118,6 +146,11 @@ def export(run: Path, out: Path) -> None:
         small[name] = half if half.isfinite().all() else tensor  # an unused code of a random start can be at 1e5
     write_run(out, *about)
     write_checkpoint(out, small, state)
+
+
+def named(prefix: str, module: torch.nn.Module) -> dict[str, Tensor]:
+    """A module's weights and buffers by name, with a prefix."""
+    return {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
 
 
 def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

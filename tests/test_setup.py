@@ -24,14 +24,14 @@ ROOMS["foundry"] = sorted((LIBRARY / "foundry").glob("*.py"))
 
 # A room imports rooms of its own line or of a line above it, never of one below.
 LAYERS = (
-    "config",
-    "data pretrained backbone transformer quantize transport classes metrics official",
+    "config parallel",
+    "data features pretrained backbone transformer quantize transport classes metrics official",
     "foundry",
     "synthetic",
     "model knn",
     "calibrate",
     "run",
-    "train evaluate",
+    "loop train evaluate",
     "plots widgets paint picture course ablate cli",
 )
 LAYER = {room: depth for depth, rooms in enumerate(LAYERS) for room in rooms.split()}

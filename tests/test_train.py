@@ -12,9 +12,10 @@ import torch
 
 from hvqlib.config import InputError, RunError
 from hvqlib.data import load_dataset
+from hvqlib.loop import epoch_order, rate
 from hvqlib.model import HVQTrans
 from hvqlib.run import read_checkpoint
-from hvqlib.train import epoch_order, rate, train
+from hvqlib.train import train
 
 
 def trained(config, data, out, **options):
