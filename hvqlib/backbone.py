@@ -265,8 +265,9 @@ class Standardize(nn.Module):
         if len(features.shape) != 4 or len(features) == 0 or not all(f.isfinite().all() for f in features):
             raise InputError("Features should be finite numbers of shape (N, C, g, g), N > 0.")
         count = len(features) * features.shape[2] * features.shape[3]
-        mean = sum(f.double().sum((1, 2)) for f in features)[:, None, None] / count  # (C, 1, 1)
-        variance = sum((f.double() - mean).square().sum((1, 2), keepdim=True) for f in features) / count
+        zero = torch.zeros(features.shape[1], 1, 1, dtype=torch.float64)
+        mean = sum((f.double().sum((1, 2), keepdim=True) for f in features), zero) / count  # (C, 1, 1)
+        variance = sum(((f.double() - mean).square().sum((1, 2), keepdim=True) for f in features), zero) / count
         std = variance.sqrt()
         result = cls(features.shape[1]).to(mean.device)
         result.mean.copy_(mean)

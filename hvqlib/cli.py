@@ -122,6 +122,7 @@ def settings(options: argparse.Namespace) -> Config:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from . import parallel
     from .data import load_dataset
     from .run import read_checkpoint
     from .train import train
@@ -138,6 +139,8 @@ def _train(options: argparse.Namespace) -> None:
         checkpoint_every=options.checkpoint_every,
         device=options.device,
     )
+    if parallel.rank():
+        return  # process 0 tells
     tensors, state = read_checkpoint(options.out)
     if "history" in tensors:
         from .plots import curves

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from .knn import NearestNeighbour
 from .metrics import METRICS, mean_over_classes, summarize
 from .model import HVQTrans, image_score, upsample
 from .run import build_model, load_weights, part, pick_device, read_checkpoint, read_run
+
+CHUNK = 256  # images whose features are in memory at once
 
 
 @dataclass
@@ -69,21 +72,30 @@ class Detector:
 
         `score` and `normalize` are the run's when not given; see :meth:`Calibration.combine`.
         """
+        parts = list(self.stream(paths, class_ids, cache, progress, score, normalize))
+        return tuple(np.concatenate(kind) for kind in zip(*parts, strict=True))  # type: ignore[return-value]
+
+    def stream(
+        self,
+        paths: Sequence[Path],
+        class_ids: Sequence[int] | None = None,
+        cache: str | Path | None = None,
+        progress: bool = False,
+        score: str | None = None,
+        normalize: bool | None = None,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """What :meth:`maps` gives, a batch at a time, so that memory does not grow with the number of images."""
         place = self.standardize.mean.device
         size = (self.config.image_size, self.config.image_size)
-        features = extract_features(self.backbone, paths, cache, progress=progress)
-        maps, scores, ids = [], [], []
-        for start in range(0, len(features), self.config.batch_size):
-            batch = self.standardize(features[start : start + self.config.batch_size].to(place))
-            if class_ids is None:
-                class_id = self.guess(batch)
-            else:
-                class_id = torch.tensor(class_ids[start : start + len(batch)], device=place)
-            signals = self.model.signals(batch, class_id)
-            maps.append(upsample(self.calibration.combine(signals, class_id, self.config, score, normalize), size))
-            scores.append(image_score(maps[-1]))
-            ids.append(class_id)
-        return tuple(torch.cat(parts).cpu().numpy() for parts in (maps, scores, ids))  # type: ignore[return-value]
+        for some in range(0, len(paths), CHUNK):
+            features = extract_features(self.backbone, paths[some : some + CHUNK], cache, progress=progress)
+            given = None if class_ids is None else torch.tensor(class_ids[some : some + CHUNK], dtype=torch.long)
+            for rows in torch.arange(len(features)).split(self.config.batch_size):
+                batch = self.standardize(features[rows].to(place))
+                ids = self.guess(batch) if given is None else given[rows].to(place)
+                signals = self.model.signals(batch, ids)
+                maps = upsample(self.calibration.combine(signals, ids, self.config, score, normalize), size)
+                yield maps.cpu().numpy(), image_score(maps).cpu().numpy(), ids.cpu().numpy()
 
 
 @dataclass
@@ -115,7 +127,7 @@ def evaluate(
     labels: str = "given",
     progress: bool = False,
 ) -> Evaluation:
-    """Score every test image, one class at a time.
+    """Score every test image, one class at a time; maps and masks wait on disk, in the folder for temporary files.
 
     Parameters
     ----------
@@ -151,24 +163,57 @@ def evaluate(
             continue
         class_id = detector.classes.index(name)
         given = [class_id] * len(samples) if labels == "given" else None
-        maps, scores, ids = detector.maps([s.path for s in samples], given, cache, progress, score, normalize)
-        label = np.array([sample.label for sample in samples])
-        for kind in (0, 1):
-            right[kind] += (ids[label == kind] == class_id).tolist()
-        masks = None
-        if dataset.has_masks(name):
-            masks = np.stack([read_mask(sample, maps.shape[1]) for sample in samples])
-        per_class[name] = summarize(label, scores, masks, None if masks is None else maps)
-        numbers[name] = {"good": int((label == 0).sum()), "defective": int(label.sum())}
-        ranked = sorted(np.flatnonzero(label), key=lambda i: scores[i])
-        low, high = (float(q) for q in np.quantile(maps, (0.2, 0.999)))
-        for i in dict.fromkeys([ranked[len(ranked) // 2], ranked[0]] if ranked else []):
-            examples.append(Example(samples[i], maps[i], float(scores[i]), low, high))
+        with _Spool() as maps, _Spool() as masks:
+            scores, ids = [], []
+            for some, *rest in detector.stream([s.path for s in samples], given, cache, progress, score, normalize):
+                maps.extend(some)
+                scores += rest[0].tolist()
+                ids += rest[1].tolist()
+            if masked := dataset.has_masks(name):
+                masks.extend(read_mask(sample, len(maps[0])) for sample in samples)
+            label = np.array([sample.label for sample in samples])
+            for kind in (0, 1):
+                right[kind] += (np.array(ids)[label == kind] == class_id).tolist()
+            per_class[name] = summarize(label, scores, *((masks, maps) if masked else ()))
+            numbers[name] = {"good": int((label == 0).sum()), "defective": int(label.sum())}
+            ranked = sorted(np.flatnonzero(label).tolist(), key=lambda i: scores[i])
+            shown = [maps[i] for i in range(0, len(maps), -(-len(maps) // 64))]  # enough to set the colours by
+            low, high = (float(q) for q in np.quantile(shown, (0.2, 0.999)))
+            for i in dict.fromkeys([ranked[len(ranked) // 2], ranked[0]] if ranked else []):
+                examples.append(Example(samples[i], maps[i], scores[i], low, high))
     accuracy = {kind: None if labels == "given" or not r else float(np.mean(r)) for kind, r in
                 (("good", right[0]), ("defective", right[1]))}  # fmt: skip
     metrics = {"classes": per_class, "mean": mean_over_classes(per_class), "n": numbers, "labels": labels,
                "class_accuracy": accuracy}  # fmt: skip
     return Evaluation(metrics, examples)
+
+
+class _Spool(Sequence[np.ndarray]):
+    """Arrays of one shape, on disk until the block ends."""
+
+    def __enter__(self) -> _Spool:
+        self.file, self.number = tempfile.TemporaryFile(), 0
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def extend(self, arrays: Iterable[np.ndarray]) -> None:
+        self.file.seek(0, 2)
+        for array in arrays:
+            self.shape, self.dtype = array.shape, array.dtype
+            self.file.write(array.tobytes())
+            self.number += 1
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, index: int) -> np.ndarray:  # type: ignore[override]
+        if not 0 <= index < self.number:
+            raise IndexError(index)
+        size = int(np.prod(self.shape)) * self.dtype.itemsize
+        self.file.seek(index * size)
+        return np.frombuffer(self.file.read(size), self.dtype).reshape(self.shape)
 
 
 @dataclass

@@ -60,6 +60,7 @@ def sole_writer(out: Path) -> Iterator[None]:
             left.unlink()
         yield
     finally:
+        (out / ".lock").unlink(missing_ok=True)  # nothing is written after this
         lock.release()
 
 

@@ -12,7 +12,6 @@ import torch
 
 from hvqlib.config import InputError, RunError
 from hvqlib.data import load_dataset
-from hvqlib.loop import epoch_order, rate
 from hvqlib.model import HVQTrans
 from hvqlib.run import read_checkpoint
 from hvqlib.train import train
@@ -157,6 +156,29 @@ def test_changed_training_images_are_noticed_on_resume(small_data, small_config,
         trained(small_config, tmp_path / "data", tmp_path / "run", resume=True)
 
 
+def test_two_trainings_in_one_folder(small_data, small_config, tmp_path):
+    def watch(model, history):
+        with pytest.raises(InputError, match="Another training is writing"):
+            trained(small_config, small_data, tmp_path / "run", resume=True)
+
+    trained(replace(small_config, steps=2), small_data, tmp_path / "run", watch=watch)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is a file"):
+        trained(small_config, small_data, tmp_path / "file")
+
+
+def test_features_on_disk_or_in_memory_give_the_same_weights(small_data, small_config, tmp_path):
+    for method in ("hvq", "knn"):
+        config = replace(small_config, method=method, bank=500)
+        kept, _ = trained(config, small_data, tmp_path / f"{method}-kept", cache=tmp_path / "cache")
+        held, _ = trained(config, small_data, tmp_path / f"{method}-held")
+        assert all(torch.equal(kept[name], held[name]) for name in held if name != "history")
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="going on in memory"):
+        warned, _ = trained(config, small_data, tmp_path / "warned", cache=tmp_path / "file")
+    assert torch.equal(warned["model.bank"], held["model.bank"])
+
+
 def test_knn_and_minutes_below_zero(small_data, small_config, tmp_path):
     tensors, state = trained(replace(small_config, method="knn", bank=50), small_data, tmp_path / "knn")
     assert tensors["model.bank"].shape[0] == 50 and state["done"]
@@ -164,24 +186,3 @@ def test_knn_and_minutes_below_zero(small_data, small_config, tmp_path):
         trained(small_config, small_data, tmp_path / "x", minutes=-1)
     with pytest.raises(InputError, match="minutes"):
         trained(small_config, small_data, tmp_path / "x", minutes=float("nan"))
-
-
-def test_balance_visits_small_classes_more_often():
-    ids = torch.tensor([0] * 900 + [1] * 100)
-    for seed in range(3):
-        assert torch.equal(epoch_order(ids, 0.0, seed).sort().values, torch.arange(1000))
-        even = ids[epoch_order(ids, 1.0, seed)]
-        assert len(even) == 1000 and abs(int(even.sum()) - 500) <= 1
-        root = ids[epoch_order(ids, 0.5, seed)]  # 900 / 30 to 100 / 10: three quarters to one
-        assert abs(int(root.sum()) - 250) <= 1
-        equal = epoch_order(torch.arange(6).repeat_interleave(60), 0.5, seed)
-        assert torch.equal(equal.sort().values, torch.arange(360))  # nothing to balance: a permutation
-    assert not torch.equal(epoch_order(ids, 1.0, 0), epoch_order(ids, 1.0, 1))
-
-
-def test_rates():
-    assert rate("one_cycle", 0) == pytest.approx(0.04)
-    assert rate("one_cycle", 0.1) == pytest.approx(1)
-    assert rate("one_cycle", 0.55) == pytest.approx(0.5)
-    assert rate("one_cycle", 1) == pytest.approx(0)
-    assert [rate("step", p) for p in (0, 0.79, 0.8, 1)] == [1, 1, 0.1, 0.1]
