@@ -31,10 +31,28 @@ def parser() -> argparse.ArgumentParser:
     main = _Parser(prog="hvq", description="Visual anomaly detection with HVQ-Trans: one model for many products.")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
-    data = commands.add_parser("data", help="draw the bundled data set")
-    data.add_argument("name", choices=["foundry"])
-    data.add_argument("--out", type=Path, default=Path("data/foundry"), metavar="DIR", help="default: data/foundry")
-    data.add_argument("--seed", type=int, default=0)
+    data = commands.add_parser("data", help="draw the bundled data set, look a folder over, get a public data set")
+    sources = data.add_subparsers(dest="name", required=True, metavar="WHAT", parser_class=_Parser)
+    foundry = sources.add_parser("foundry", help="draw the bundled data set: six products, no download")
+    foundry.add_argument("--out", type=Path, default=Path("data/foundry"), metavar="DIR", help="default: data/foundry")
+    foundry.add_argument("--seed", type=int, default=0)
+    check = sources.add_parser(
+        "check",
+        help="look a folder over: layout, counts, images that cannot be read, masks, duplicates",
+        description="Reads every image of a folder and says what was found and what follows from it. "
+        "Exit status 0: it can be used, whatever is remarked; 2: it cannot yet.",
+    )
+    check.add_argument("folder", type=Path, metavar="DIR", help="a folder of class folders, or one class folder")
+    check.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    get = sources.add_parser(
+        "get",
+        help="get a public data set: visa (downloaded), mvtec (you download it, this unpacks it)",
+        description="visa: downloads 1.9 GB (CC BY 4.0), checks the SHA-256, unpacks another 1.9 GB; interrupted, it "
+        "goes on where it was. mvtec: says how to get the archive by hand, and with --archive unpacks it.",
+    )
+    get.add_argument("source", choices=["visa", "mvtec"])
+    get.add_argument("--out", type=Path, metavar="DIR", help="folder to make; default: data/visa or data/mvtec")
+    get.add_argument("--archive", type=Path, metavar="FILE", help="the archive, where you have it already")
 
     train = commands.add_parser("train", help="train on the normal images of a folder in MVTec AD layout")
     train.add_argument("--data", type=Path, required=True, metavar="DIR", help="CLASS/train/good/*.png inside")
@@ -105,10 +123,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _data(options: argparse.Namespace) -> None:
+    {"foundry": _foundry, "check": _check, "get": _get}[options.name](options)
+
+
+def _foundry(options: argparse.Namespace) -> None:
     from .synthetic import draw_foundry
 
     drawn = draw_foundry(options.out, options.seed)
     print(f"{options.out}: {'drawn' if drawn else 'already there'}", file=sys.stderr)
+
+
+def _check(options: argparse.Namespace) -> None:
+    from .check import check, table
+
+    report = check(options.folder)
+    print(json.dumps(report, indent=2) if options.json else table(report))
+    if not report["usable"]:
+        raise InputError(f"'{options.folder}' cannot be used yet: see what is marked as a problem.")
+
+
+def _get(options: argparse.Namespace) -> None:
+    from .download import MVTEC_STEPS, get
+
+    out = options.out or Path("data") / options.source
+    if get(options.source, out, options.archive):
+        print(f"{out}: unpacked. To look it over: hvq data check {out}", file=sys.stderr)
+    else:
+        print(MVTEC_STEPS)
 
 
 def settings(options: argparse.Namespace) -> Config:

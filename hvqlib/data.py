@@ -1,22 +1,11 @@
-"""Folders of images in the layout of MVTec AD or of VisA, as lists of samples.
+"""A folder of images as a data set, and its images and masks as arrays.
 
-MVTec AD (Bergmann et al., CVPR 2019), and the layout for one's own images:
-
-    ROOT/CLASS/train/good/*                          normal images to learn from
-    ROOT/CLASS/test/good/*, ROOT/CLASS/test/DEFECT/* images to judge
-    ROOT/CLASS/ground_truth/DEFECT/STEM_mask.png     which pixels are defective (optional)
-
-VisA (Zou et al., ECCV 2022) as its archive unpacks, known by its table of splits, whose paths start at ROOT:
-
-    ROOT/split_csv/1cls.csv                          object,split,label,image,mask
-    ROOT/CLASS/Data/Images/*, ROOT/CLASS/Data/Masks/*
-
-Listing (`load_dataset`) opens no image; reading (`read_image`, `read_mask`) decodes one file.
+Listing (`load_dataset`) opens no image; which layouts of folders it knows, `hvqlib.layouts` says. Reading
+(`read_image`, `read_mask`) decodes one file at a time.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,36 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from hvqlib.config import InputError
-
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-GOOD = "good"
-SPLIT = "split_csv/1cls.csv"  # VisA's: one class, all of its normal training images
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One image of a data set.
-
-    Parameters
-    ----------
-    path : Path
-        The image file.
-    class_name, class_id : str, int
-        Its class, and the place of that class in `AnomalyDataset.classes`.
-    label : int
-        0 normal, 1 defective.
-    defect : str
-        "good", or the name of the folder it lies in under ``test``.
-    mask : Path or None
-        The file that marks its defective pixels; None for a normal image or in a class without.
-    """
-
-    path: Path
-    class_name: str
-    class_id: int
-    label: int
-    defect: str
-    mask: Path | None = None
+from hvqlib.layouts import Sample, images, recognise
 
 
 @dataclass(frozen=True)
@@ -72,47 +32,32 @@ class AnomalyDataset:
 
 
 def load_dataset(root: str | Path, classes: Sequence[str] | str | None = None) -> AnomalyDataset:
-    """List the images of a folder in the layout of MVTec AD or VisA.
+    """List the images of a folder in a layout of `hvqlib.layouts`: MVTec AD, MVTec LOCO AD, BTAD, VisA, good and bad.
 
     Parameters
     ----------
     root : str or Path
-        A folder of class folders, or one class folder (a folder that contains ``train/good``).
+        A folder of class folders, or one class folder (a folder that contains ``train/good``, say).
     classes : sequence of str, optional
         The classes wanted; class ids follow this order. By default all, sorted by name.
 
     Returns
     -------
     AnomalyDataset
-        Samples ordered by class, defect and file name. A class without ``test`` has training
-        samples only; a class without any mask has image labels only. ``ground_truth/good`` is not
-        looked at. Every defective image of VisA has the defect "anomaly".
+        Samples ordered by class, defect and file name; those of VisA by class and file. A class
+        without ``test`` has training samples only; a class without any mask has image labels only.
+        ``ground_truth/good`` is not looked at. Defective images of VisA have the kinds that
+        ``image_anno.csv`` names, or "anomaly"; those of a folder ``bad`` have "bad".
 
     Raises
     ------
     InputError
-        The folder is missing or holds no class; a class is not there or has no image in
-        ``train/good``; a mask has no image, or a defective image of a class with masks has none;
-        VisA's table lacks a column, or names a file that is not there.
+        The folder is missing, holds no class, or mixes layouts; a class is not there or has no
+        image in ``train/good``; a mask has no image, or a defective image of a class with masks has
+        none; VisA's table lacks a column, or names a file that is not there.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise InputError(f"'{root}' is not a folder: give the folder that holds the class folders.")
-    listed = _read_split(root) if (root / SPLIT).is_file() else {}
-    if listed:
-        found = {name: root / name for name in sorted(listed)}
-    elif (root / "train" / GOOD).is_dir():
-        found = {root.resolve().name: root}
-    else:
-        found = {
-            folder.name: folder
-            for folder in _folders(root)
-            if (folder / "train").is_dir() or (folder / "test").is_dir()
-        }
-    if not found:
-        raise InputError(
-            f"No class found in '{root}': it should hold one folder a class, each with normal images in train/good."
-        )
+    _, found = recognise(root)
     names = (classes,) if isinstance(classes, str) else tuple(found if classes is None else classes)
     for name in names:
         if name not in found:
@@ -123,9 +68,7 @@ def load_dataset(root: str | Path, classes: Sequence[str] | str | None = None) -
     train: list[Sample] = []
     test: list[Sample] = []
     for class_id, name in enumerate(names):
-        normal, judged = listed.get(name) or _read_class(found[name], name)
-        if not normal:
-            raise InputError(f"'{root / SPLIT}' has no training images of '{name}': take VisA's own table.")
+        normal, judged = found[name]()
         train += [replace(sample, class_id=class_id) for sample in normal]
         test += [replace(sample, class_id=class_id) for sample in judged]
     return AnomalyDataset(root, names, tuple(train), tuple(test))
@@ -164,8 +107,9 @@ def read_image(path: str | Path) -> np.ndarray:
 def read_mask(sample: Sample, size: int) -> np.ndarray:
     """The defective pixels of a sample, at the size the model works at.
 
-    Any non-zero value of the mask file is defect (so save masks without loss, not as JPEG); a pixel
-    of the smaller mask takes the value of the nearest pixel of the file.
+    Any non-zero value of the mask file is defect (so save masks without loss, not as JPEG), in any
+    file where the mask is a folder of files; a pixel of the smaller mask takes the value of the
+    nearest pixel.
 
     Returns
     -------
@@ -181,20 +125,49 @@ def read_mask(sample: Sample, size: int) -> np.ndarray:
         if sample.label:
             raise InputError(f"The defective image '{sample.path}' has no mask: add one.")
         return np.zeros((size, size), dtype=bool)
-    mask, image = _decode(sample.mask), _decode(sample.path)
-    if mask.size != image.size:
-        raise InputError(
-            f"The mask '{sample.mask}' is {mask.width} x {mask.height} pixels but its image "
-            f"'{sample.path}' is {image.width} x {image.height}: make them the same size."
-        )
-    if mask.mode not in ("1", "L", "F") and not mask.mode.startswith("I"):
-        background = Image.new("RGBA", mask.size, "black")  # a transparent pixel marks nothing
-        mask = Image.alpha_composite(background, mask.convert("RGBA")).convert("RGB")
-    defect = np.asarray(mask) != 0
-    if defect.ndim == 3:
-        defect = defect.any(axis=2)
+    defect = read_defect(sample.mask)
+    check_size(sample, defect, _decode(sample.path).size)
     small = Image.fromarray(defect.astype(np.uint8)).resize((size, size), Image.Resampling.NEAREST)
     return np.asarray(small) > 0
+
+
+def read_defect(mask: Path) -> np.ndarray:
+    """The pixels that a mask marks, at its own size; a folder's masks all together.
+
+    Returns
+    -------
+    ndarray of bool, shape (H, W)
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, or the files of a folder differ in size.
+    """
+    if mask.is_dir():
+        first, *others = images(mask)
+        union = read_defect(first)
+        for path in others:
+            one = read_defect(path)
+            if one.shape != union.shape:
+                raise InputError(f"The masks '{first}' and '{path}' of one image differ in size: make them the same.")
+            union |= one
+        return union
+    image = _decode(mask)
+    if image.mode not in ("1", "L", "F") and not image.mode.startswith("I"):
+        background = Image.new("RGBA", image.size, "black")  # a transparent pixel marks nothing
+        image = Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
+    defect = np.asarray(image) != 0
+    return defect.any(axis=2) if defect.ndim == 3 else defect
+
+
+def check_size(sample: Sample, defect: np.ndarray, size: tuple[int, int]) -> None:
+    """Raise InputError where the mask of a sample, (H, W), has another size than its image, (W, H)."""
+    height, width = defect.shape
+    if (width, height) != size:
+        raise InputError(
+            f"The mask '{sample.mask}' is {width} x {height} pixels but its image "
+            f"'{sample.path}' is {size[0]} x {size[1]}: make them the same size."
+        )
 
 
 def _decode(path: str | Path) -> Image.Image:
@@ -207,83 +180,3 @@ def _decode(path: str | Path) -> Image.Image:
         raise InputError(f"The image '{path}' is unsafely large: make it smaller ({error}).") from error
     except Exception as error:  # PIL raises OSError, ValueError, SyntaxError, struct.error, ...
         raise InputError(f"The image '{path}' cannot be read: replace it ({error}).") from error
-
-
-def _read_class(folder: Path, name: str) -> tuple[list[Sample], list[Sample]]:
-    """Training and test samples of a class in MVTec AD's layout, as class 0."""
-    normal = _images(folder / "train" / GOOD)
-    if not normal:
-        raise InputError(
-            f"Class '{name}' has no images in '{folder / 'train' / GOOD}': put its normal training images there."
-        )
-    test = []
-    masks = _find_masks(folder)
-    for defect_folder in _folders(folder / "test"):
-        defect = defect_folder.name
-        for path in _images(defect_folder):
-            mask = masks.get(path)
-            if masks and mask is None and defect != GOOD:
-                wanted = folder / "ground_truth" / defect / f"{path.stem}_mask.png"
-                raise InputError(
-                    f"The defective image '{path}' has no mask, though others of class "
-                    f"'{name}' have one: add '{wanted}'."
-                )
-            test.append(Sample(path, name, 0, int(defect != GOOD), defect, mask))
-    return [Sample(path, name, 0, 0, GOOD) for path in normal], test
-
-
-def _read_split(root: Path) -> dict[str, tuple[list[Sample], list[Sample]]]:
-    """Training and test samples of every class in VisA's layout, as class 0."""
-    listed: dict[str, tuple[list[Sample], list[Sample]]] = {}
-    with (root / SPLIT).open(newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file)
-        lacking = {"object", "split", "label", "image", "mask"} - set(table.fieldnames or ())
-        if lacking:
-            raise InputError(f"'{root / SPLIT}' lacks {', '.join(sorted(lacking))}: take VisA's own table.")
-        for row in sorted(table, key=lambda row: row["image"]):
-            label, training = int(row["label"] != "normal"), row["split"] == "train"
-            if label and training:
-                raise InputError(f"'{root / SPLIT}' trains on the defective '{row['image']}': take VisA's own table.")
-            image, mask = root / row["image"], root / row["mask"] if label and row["mask"] else None
-            for path in filter(None, (image, mask)):
-                if not path.is_file():
-                    raise InputError(f"'{root / SPLIT}' names '{path}', which is not there: unpack VisA again.")
-            train, test = listed.setdefault(row["object"], ([], []))
-            defect = "anomaly" if label else GOOD
-            (train if training else test).append(Sample(image, row["object"], 0, label, defect, mask))
-    return listed
-
-
-def _find_masks(folder: Path) -> dict[Path, Path]:
-    """Which mask belongs to which test image of one class; a mask of no image is an error."""
-    masks: dict[Path, Path] = {}
-    for defect_folder in _folders(folder / "ground_truth"):
-        if defect_folder.name == GOOD:
-            continue
-        images = {path.stem: path for path in _images(folder / "test" / defect_folder.name)}
-        for mask in _images(defect_folder):
-            image = images.get(mask.stem.removesuffix("_mask")) or images.get(mask.stem)
-            if image is None:
-                raise InputError(
-                    f"The mask '{mask}' has no image of that name in "
-                    f"'{folder / 'test' / defect_folder.name}': add the image or remove the mask."
-                )
-            if image in masks:
-                raise InputError(f"The image '{image}' has two masks, '{masks[image]}' and '{mask}': remove one.")
-            masks[image] = mask
-    return masks
-
-
-def _folders(folder: Path) -> list[Path]:
-    """Visible folders inside a folder, sorted by name; none if it does not exist."""
-    if not folder.is_dir():
-        return []
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def _images(folder: Path) -> list[Path]:
-    """Visible image files inside a folder, sorted by name; none if it does not exist."""
-    if not folder.is_dir():
-        return []
-    visible = (p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
-    return sorted(p for p in visible if p.suffix.lower() in EXTENSIONS)

@@ -25,7 +25,8 @@ ROOMS["foundry"] = sorted((LIBRARY / "foundry").glob("*.py"))
 # A room imports rooms of its own line or of a line above it, never of one below.
 LAYERS = (
     "config parallel",
-    "data features pretrained backbone transformer quantize transport classes metrics official",
+    "layouts data features check unpack download pretrained backbone transformer quantize transport classes metrics",
+    "official",
     "foundry",
     "synthetic",
     "model knn",
