@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from . import parallel
-from .config import Config, InputError
+from .config import Config, InputError, RunError
 from .knn import NearestNeighbour
 from .model import HVQTrans
 
@@ -26,16 +27,22 @@ TRAINING_ONLY = ("cluster_sum", "usage")  # buffers that judging images does not
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file beside its place and rename it there, so that it is never seen half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+    except OSError as error:
+        raise RunError(
+            f"{path} cannot be written ({error.strerror or error}): what was there is kept. Make room or choose "
+            "another folder, and repeat the command (with --resume for a training)."
+        ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -47,14 +54,14 @@ def sole_writer(out: Path) -> Iterator[None]:
     if parallel.rank():
         yield
         return
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file: choose another --out.")
-    out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / ".lock", timeout=0)
     try:
+        out.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         raise InputError(f"Another training is writing to {out}: wait for its end, or choose another --out.") from None
+    except OSError as error:
+        raise InputError(f"{out} is no folder to write to ({error.strerror}): choose another --out.") from error
     try:
         for left in out.glob(".*.part"):
             left.unlink()
@@ -111,8 +118,9 @@ def read_run(run: Path) -> tuple[Config, tuple[str, ...], int, str]:
 
 def write_checkpoint(out: Path, tensors: Mapping[str, Tensor], state: Mapping[str, object]) -> None:
     """Replace `checkpoint.safetensors`: all tensors, and `state` as JSON in its header."""
-    content = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, {"state": json.dumps(state)})
-    write_atomic(out / "checkpoint.safetensors", content)
+    kept = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    about = {"state": json.dumps(state), "checksum": _checksum(kept)}
+    write_atomic(out / "checkpoint.safetensors", save(kept, about))
 
 
 def read_checkpoint(run: Path) -> tuple[dict[str, Tensor], dict]:
@@ -120,12 +128,24 @@ def read_checkpoint(run: Path) -> tuple[dict[str, Tensor], dict]:
     path = Path(run) / "checkpoint.safetensors"
     try:
         with safe_open(path, framework="pt") as file:
-            state = json.loads(file.metadata()["state"])
-            return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118
+            about = file.metadata()
+            state = json.loads(about["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if about.get("checksum", found := _checksum(tensors)) != found:  # runs of the first version have none
+            raise ValueError("its checksum is wrong")
+        return tensors, state
     except FileNotFoundError:
         raise InputError(f"{run} holds no checkpoint yet: train it first (hvq train ... --resume).") from None
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}): delete it and train again.") from error
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """CRC-32 of all values, by name."""
+    crc = 0
+    for _, tensor in sorted(tensors.items()):
+        crc = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, crc)
+    return f"{crc:08x}"
 
 
 def export(run: Path, out: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
@@ -104,12 +103,3 @@ def test_missing_weights_of_the_papers_backbone_are_a_sentence(small_data, tmp_p
     arguments = ["train", "--data", str(small_data), "--out", str(tmp_path / "r"), "--preset", "paper"]
     assert cli.main(arguments) == 2
     assert "weights of 'tf_efficientnet_b4.aa_in1k' are not on this machine" in capsys.readouterr().err
-
-
-def test_options_change_the_preset():
-    options = cli.parser().parse_args(
-        ["train", "--data", "d", "--out", "r", "--preset", "paper", "--steps", "5", "--seed", "2"]
-    )
-    assert cli.settings(options) == replace(config.PRESETS["paper"], steps=5, epochs=0, seed=2)
-    knn = cli.parser().parse_args(["train", "--data", "d", "--out", "r", "--preset", "paper", "--method", "continuous"])
-    assert cli.settings(knn).score == "residual"

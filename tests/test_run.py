@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hvqlib.config import Config, InputError
+from hvqlib.config import Config, InputError, RunError
 from hvqlib.data import load_dataset
 from hvqlib.evaluate import Detector
 from hvqlib.run import (
@@ -38,7 +38,7 @@ def test_checkpoint_round_trip_is_exact(tmp_path):
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     write_atomic(tmp_path / "file", b"old")
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(RunError, match="disk full.*kept"):
         write_atomic(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]

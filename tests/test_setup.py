@@ -33,6 +33,7 @@ LAYERS = (
     "calibrate",
     "run",
     "loop train evaluate",
+    "options",
     "plots widgets paint picture course ablate cli",
 )
 LAYER = {room: depth for depth, rooms in enumerate(LAYERS) for room in rooms.split()}

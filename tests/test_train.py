@@ -163,7 +163,7 @@ def test_two_trainings_in_one_folder(small_data, small_config, tmp_path):
 
     trained(replace(small_config, steps=2), small_data, tmp_path / "run", watch=watch)
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="is a file"):
+    with pytest.raises(InputError, match="no folder to write to"):
         trained(small_config, small_data, tmp_path / "file")
 
 
