@@ -219,15 +219,14 @@ def _compute(
     device = next(backbone.parameters()).device
     step = 1 if device.type == "cpu" else batch_size
     total = total or len(which)
-    bar = tqdm(total=total, initial=total - len(which), desc="features", unit="image", disable=not progress)
-    for start in range(0, len(which), step):
-        batch = list(which[start : start + step])
-        images = torch.stack([backbone.preprocess(read_image(paths[i])) for i in batch])
-        with torch.no_grad():  # not inference_mode: its tensors could not be trained on
-            values = backbone(images.to(device)).cpu()
-        yield batch, values
-        bar.update(len(batch))
-    bar.close()
+    with tqdm(total=total, initial=total - len(which), desc="features", unit="image", disable=not progress) as bar:
+        for start in range(0, len(which), step):
+            batch = list(which[start : start + step])
+            images = torch.stack([backbone.preprocess(read_image(paths[i])) for i in batch])
+            with torch.no_grad():  # not inference_mode: its tensors could not be trained on
+                values = backbone(images.to(device)).cpu()
+            yield batch, values
+            bar.update(len(batch))
 
 
 def _key(path: str | Path) -> bytes:

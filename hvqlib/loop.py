@@ -50,32 +50,31 @@ class Loop:
 
     def run(self, progress: bool, watch: Callable[[HVQTrans, list[tuple[float, ...]]], bool | None]) -> None:
         """Steps until the run is done or stopped by `watch`, with a checkpoint now and then and at the end."""
-        bar = tqdm(desc="training", total=self.steps if self.minutes is None else None, initial=self.step,
-                   unit="step", disable=not progress)  # fmt: skip
+        total = self.steps if self.minutes is None else None
         usage, perplexity = self.history[-1][3:] if self.history else (math.nan, math.nan)
         done, stopped = self.progress() >= 1, False
-        while not (done or stopped):
-            loss, commitment, lr = self.one_step()
-            if not math.isfinite(loss):
-                raise RunError(
-                    f"The loss is {loss} at step {self.step}: training stopped. {self.out} keeps the last good"
-                    " checkpoint; lower the learning rate (Config.lr), or look for broken images."
-                )
-            self.step += 1
-            if self.step % self.per_epoch == 0 and self.model.quantizer is not None:
-                reports = [q.report() for q in self.model.quantizer.quantizers]
-                usage, perplexity = (sum(column) / len(reports) for column in zip(*reports, strict=True))
-            self.history.append((loss, commitment, lr, usage, perplexity))
-            done = self.progress() >= 1
-            stopped = bool(parallel.tell(watch(self.model, self.history)))
-            if done or stopped or self.step % self.every == 0:
-                self.save(done)
-            figures = {"loss": f"{loss:.3f}", "perplexity": f"{perplexity:.0f}"}
-            if self.minutes is not None:  # else the bar knows the number of steps, and so the time left
-                figures["left"] = tqdm.format_interval(max(0.0, 60 * self.minutes - self.seconds()))
-            bar.set_postfix(figures, refresh=False)
-            bar.update()
-        bar.close()
+        with tqdm(desc="training", total=total, initial=self.step, unit="step", disable=not progress) as bar:
+            while not (done or stopped):
+                loss, commitment, lr = self.one_step()
+                if not math.isfinite(loss):
+                    raise RunError(
+                        f"The loss is {loss} at step {self.step}: training stopped. {self.out} keeps the last good"
+                        " checkpoint; lower the learning rate (Config.lr), or look for broken images."
+                    )
+                self.step += 1
+                if self.step % self.per_epoch == 0 and self.model.quantizer is not None:
+                    reports = [q.report() for q in self.model.quantizer.quantizers]
+                    usage, perplexity = (sum(column) / len(reports) for column in zip(*reports, strict=True))
+                self.history.append((loss, commitment, lr, usage, perplexity))
+                done = self.progress() >= 1
+                stopped = bool(parallel.tell(watch(self.model, self.history)))
+                if done or stopped or self.step % self.every == 0:
+                    self.save(done)
+                figures = {"loss": f"{loss:.3f}", "perplexity": f"{perplexity:.0f}"}
+                if self.minutes is not None:  # else the bar knows the number of steps, and so the time left
+                    figures["left"] = tqdm.format_interval(max(0.0, 60 * self.minutes - self.seconds()))
+                bar.set_postfix(figures, refresh=False)
+                bar.update()
 
     def one_step(self) -> tuple[float, float, float]:
         """One optimiser step; returns loss, commitment and learning rate. Every random number in it comes from

@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
                        help="CLASS/train/good/*.png inside, or another layout that hvq data check knows")  # fmt: skip
     train.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to make")
     train.add_argument("--preset", choices=sorted(PRESETS), default="tiny",
-                       help="tiny (a CPU, minutes; the default) or paper (the published settings, a GPU, hours)")  # fmt: skip
+                       help="default: tiny (a CPU, minutes); paper: as published (a GPU, hours)")  # fmt: skip
     train.add_argument("--method", choices=["hvq", "continuous", "knn"], help="default: hvq; the others are baselines")
     train.add_argument("--backbone", metavar="NAME", help="a timm model; default: the preset's")
     train.add_argument("--minutes", type=float, metavar="M", help="train for M minutes instead of a number of steps")
