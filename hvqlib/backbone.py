@@ -25,7 +25,7 @@ from torch import nn
 
 from hvqlib.config import InputError
 from hvqlib.data import read_image
-from hvqlib.pretrained import build_network, pixel_normalisation
+from hvqlib.pretrained import build_network, pixel_normalisation, skip_unused
 
 # Part of every cache key: raise it when read_image, preprocess or forward change their results.
 CACHE_VERSION = 1
@@ -70,7 +70,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.name, self.image_size, self.grid = name, image_size, grid
         net: Any = build_network(name, weights)
-        self.net = net.requires_grad_(False)
+        self.net = skip_unused(net).requires_grad_(False)
         self.mean, self.std = pixel_normalisation(name, self.net)
         self.eval()
         channels = net.feature_info.channels()
