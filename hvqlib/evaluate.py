@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .backbone import Backbone, Standardize, extract_features
-from .calibrate import Calibration
+from .calibrate import Calibration, signal_weights
 from .classes import ClassCentroids
 from .config import Config, InputError
 from .data import AnomalyDataset, Sample, read_mask
@@ -72,6 +72,8 @@ class Detector:
         place = self.standardize.mean.device
         size = (self.config.image_size, self.config.image_size)
         features = extract_features(self.backbone, paths, cache, progress=progress)
+        weights = signal_weights(self.config, self.calibration.mean.shape[1], score)
+        wanted = [i for i, weight in enumerate(weights) if weight]  # the rest need not be computed
         maps, scores, ids = [], [], []
         for start in range(0, len(features), self.config.batch_size):
             batch = self.standardize(features[start : start + self.config.batch_size].to(place))
@@ -79,7 +81,7 @@ class Detector:
                 class_id = self.guess(batch)
             else:
                 class_id = torch.tensor(class_ids[start : start + len(batch)], device=place)
-            signals = self.model.signals(batch, class_id)
+            signals = self.model.signals(batch, class_id, wanted)
             maps.append(upsample(self.calibration.combine(signals, class_id, self.config, score, normalize), size))
             scores.append(image_score(maps[-1]))
             ids.append(class_id)
