@@ -28,7 +28,7 @@ from hvqlib.data import read_image
 from hvqlib.pretrained import build_network, pixel_normalisation, skip_unused
 
 # Part of every cache key: raise it when read_image, preprocess or forward change their results.
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 
 class Backbone(nn.Module):
@@ -134,11 +134,13 @@ class Backbone(nn.Module):
             (``nn.UpsamplingBilinear2d``): the corner cells of all maps coincide.
         """
         size = (self.grid, self.grid)
+        # The same sums in another order, for which CPUs have faster convolutions.
+        images = images.to(memory_format=torch.channels_last)
         maps = [
             F.interpolate(m.float(), size=size, mode="bilinear", align_corners=True)
             for m in self.net(images)  # (B, C_l, h_l, w_l), large to small
         ]
-        return torch.cat(maps, dim=1)  # (B, C, g, g)
+        return torch.cat(maps, dim=1).contiguous()  # (B, C, g, g)
 
 
 def extract_features(
