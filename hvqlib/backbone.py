@@ -22,7 +22,7 @@ from torch import nn
 from hvqlib.config import InputError
 from hvqlib.data import read_image
 from hvqlib.features import FeatureFile, Features
-from hvqlib.pretrained import build_network, pixel_normalisation
+from hvqlib.pretrained import build_network, pixel_normalisation, skip_unused
 
 # Part of the cache's name: raise it when read_image, preprocess or forward change their results.
 CACHE_VERSION = 2
@@ -67,7 +67,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.name, self.image_size, self.grid = name, image_size, grid
         net: Any = build_network(name, weights)
-        self.net = net.requires_grad_(False)
+        self.net = skip_unused(net).requires_grad_(False)
         self.mean, self.std = pixel_normalisation(name, self.net)
         self.eval()
         channels = net.feature_info.channels()
@@ -131,11 +131,13 @@ class Backbone(nn.Module):
             (``nn.UpsamplingBilinear2d``): the corner cells of all maps coincide.
         """
         size = (self.grid, self.grid)
+        # The same sums in another order, for which CPUs have faster convolutions.
+        images = images.to(memory_format=torch.channels_last)
         maps = [
             F.interpolate(m.float(), size=size, mode="bilinear", align_corners=True)
             for m in self.net(images)  # (B, C_l, h_l, w_l), large to small
         ]
-        return torch.cat(maps, dim=1)  # (B, C, g, g)
+        return torch.cat(maps, dim=1).contiguous()  # (B, C, g, g)
 
 
 def extract_features(

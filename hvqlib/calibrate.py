@@ -83,19 +83,10 @@ class Calibration:
         `score` and `normalize` are the configuration's when not given. Signals are first measured from their normal
         mean in units of their normal spread: at each place, or with `normalize` off over the whole map.
         """
-        score = score or config.score
         normalize = config.normalize if normalize is None else normalize
-        weights = signals.new_zeros(signals.shape[1])
-        if score == "released":
-            if len(weights) == 1:
-                raise InputError('score "released" needs codebooks: choose "residual" or "combined".')
-            weights[-1], normalize = 1.0, False  # as released: without a place's own mean
-        else:
-            weights[0] = 1.0
-            if score == "combined" and len(weights) > 1:
-                weights[1 : 1 + len(config.transport_weights)] = weights.new_tensor(config.transport_weights)
+        weights = signals.new_tensor(signal_weights(config, signals.shape[1], score))  # (S,)
         used = weights.nonzero()[:, 0]  # an unused signal can do no harm
-        if normalize:
+        if normalize and (score or config.score) != "released":  # as released: without a place's own mean
             mean, spread = self.mean[class_ids][:, used], self.spread[class_ids][:, used]
         else:
             mean = self.class_mean[class_ids][:, used, None, None]
@@ -147,6 +138,20 @@ class Calibration:
     def tensors(self) -> dict[str, Tensor]:
         """All of it, by name, for a checkpoint."""
         return dict(vars(self))
+
+
+def signal_weights(config: Config, count: int, score: str | None = None) -> list[float]:
+    """How much each of `count` signals counts in a score, 0 for not at all; `score` is the run's if not given.
+
+    Raises InputError when the score needs codebooks and the signals, being of a model without, have nothing of them.
+    """
+    score = score or config.score
+    if score == "released":
+        if count == 1:
+            raise InputError('score "released" needs codebooks: choose "residual" or "combined".')
+        return [0.0] * (count - 1) + [1.0]
+    levels = config.transport_weights[: max(count - 2, 0)] if score == "combined" else ()
+    return [1.0, *levels] + [0.0] * (count - 1 - len(levels))
 
 
 def collect(model: torch.nn.Module, features: Tensor | Features, class_ids: Tensor, batch: int) -> Tensor:

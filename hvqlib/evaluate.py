@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from .backbone import Backbone, Standardize, extract_features
-from .calibrate import Calibration
+from .calibrate import Calibration, signal_weights
 from .classes import ClassCentroids
 from .config import Config, InputError
 from .data import AnomalyDataset, Sample, read_mask
@@ -87,13 +87,15 @@ class Detector:
         """What :meth:`maps` gives, a batch at a time, so that memory does not grow with the number of images."""
         place = self.standardize.mean.device
         size = (self.config.image_size, self.config.image_size)
+        weights = signal_weights(self.config, self.calibration.mean.shape[1], score)
+        wanted = [i for i, weight in enumerate(weights) if weight]  # the rest need not be computed
         for some in range(0, len(paths), CHUNK):
             features = extract_features(self.backbone, paths[some : some + CHUNK], cache, progress=progress)
             given = None if class_ids is None else torch.tensor(class_ids[some : some + CHUNK], dtype=torch.long)
             for rows in torch.arange(len(features)).split(self.config.batch_size):
                 batch = self.standardize(features[rows].to(place))
                 ids = self.guess(batch) if given is None else given[rows].to(place)
-                signals = self.model.signals(batch, ids)
+                signals = self.model.signals(batch, ids, wanted)
                 maps = upsample(self.calibration.combine(signals, ids, self.config, score, normalize), size)
                 yield maps.cpu().numpy(), image_score(maps).cpu().numpy(), ids.cpu().numpy()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
@@ -36,8 +38,8 @@ class NearestNeighbour(nn.Module):
         self.bank = bank
 
     @torch.no_grad()
-    def signals(self, features: Tensor, class_ids: Tensor) -> Tensor:
-        """Distance from each place to the nearest patch in the bank, (B, 1, H, W); `class_ids` are not used."""
+    def signals(self, features: Tensor, class_ids: Tensor, wanted: Collection[int] | None = None) -> Tensor:
+        """Distance from each place to the nearest patch in the bank, (B, 1, H, W); nothing else is looked at."""
         patches = features.permute(0, 2, 3, 1)  # (B, H, W, C)
         return torch.stack([torch.cdist(p.flatten(0, 1), self.bank).amin(1).view(p.shape[:2]) for p in patches])[
             :, None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -47,14 +48,33 @@ def test_maps_are_resized_and_joined(lite):
     features = lite(images)
     assert features.shape == (2, 192, 14, 14) and features.dtype == torch.float32
     assert lite.channels == 192
+    plain, maps = lite.net(images), lite.net(images.to(memory_format=torch.channels_last))
+    for one, other in zip(plain, maps, strict=True):  # the layout in memory is a matter of rounding
+        assert (one - other).abs().max() < 1e-5 * one.abs().max()
     start = 0
-    for channels, side, one_map in zip((16, 24, 40, 112), (112, 56, 28, 14), lite.net(images), strict=True):
+    for channels, side, one_map in zip((16, 24, 40, 112), (112, 56, 28, 14), maps, strict=True):
         assert one_map.shape == (2, channels, side, side)
         expected = F.interpolate(one_map, (14, 14), mode="bilinear", align_corners=True)
         assert torch.equal(features[:, start : start + channels], expected)
         # With aligned corners the corner cells are the corners of the map itself.
         assert torch.allclose(features[:, start : start + channels, -1, -1], one_map[..., -1, -1])
         start += channels
+
+
+def test_unused_stages_are_kept_but_not_run(lite):
+    import timm
+
+    whole = timm.create_model(lite.name, features_only=True, out_indices=(0, 1, 2, 3)).eval()  # runs all seven
+    whole.load_state_dict(lite.net.state_dict(), strict=True)
+    images = torch.randn(2, 3, 224, 224)
+    calls = []
+    for stage in lite.net.blocks:
+        stage[0].register_forward_hook(lambda module, *_: calls.append(module))
+    with torch.no_grad():
+        assert all(torch.equal(a, b) for a, b in zip(lite.net(images), whole(images), strict=True))
+    assert calls == [stage[0] for stage in lite.net.blocks[:5]]
+    with open(Path(__file__).parents[1] / "data/checkpoints/foundry/config.json") as file:
+        assert lite.fingerprint == json.load(file)["backbone_fingerprint"]  # taken when all were run
 
 
 def test_frozen_and_always_in_evaluation_mode(small):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter
 from scipy.stats import binom
 
-from hvqlib.calibrate import STRENGTH, Calibration, collect
+from hvqlib.calibrate import STRENGTH, Calibration, collect, signal_weights
 from hvqlib.config import Config, InputError
 from hvqlib.model import HVQTrans, image_score, upsample
 
@@ -65,6 +65,19 @@ def test_combine_weighs_signals_and_switches_places_off(fitted):
         assert np.corrcoef(plain.flatten(), signals[ids == 0][:, k].flatten())[0, 1] == pytest.approx(1)
     with pytest.raises(InputError, match="codebooks"):
         calibration.combine(signals[:, :1], ids, CONFIG, "released")
+
+
+def test_the_score_needs_no_signal_of_weight_zero(fitted):
+    calibration, signals, ids, _ = fitted
+    assert signal_weights(CONFIG, 7) == [1, 0.5, 0, 0, 0, 0, 0]
+    assert signal_weights(CONFIG, 7, "released") == [0, 0, 0, 0, 0, 0, 1]
+    assert signal_weights(CONFIG, 7, "residual") == [1, 0, 0, 0, 0, 0, 0] and signal_weights(CONFIG, 1) == [1]
+    for score in ("combined", "residual", "released"):
+        used = torch.tensor(signal_weights(CONFIG, signals.shape[1], score)) > 0
+        some = torch.where(used[:, None, None], signals, torch.nan)
+        assert torch.equal(
+            calibration.combine(some, ids, CONFIG, score), calibration.combine(signals, ids, CONFIG, score)
+        )
 
 
 def test_p_values_equal_a_count_and_agree_with_the_threshold(fitted):

@@ -80,6 +80,17 @@ def test_signals_by_hand():
     np.testing.assert_allclose(signals[-1], residual + RELEASED_WEIGHT * released, rtol=1e-5)
 
 
+def test_signals_that_are_not_wanted_stay_zero():
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 2).eval()
+    features, ids = torch.randn(3, 6, 4, 4), torch.tensor([1, 0, 1])
+    whole = model.signals(features, ids)
+    assert (whole.amax((0, 2, 3)) > 0).all()
+    for wanted in ([0], [0, 1], [6], [2, 5]):
+        kept = torch.isin(torch.arange(7), torch.tensor([0, *wanted]))  # the residual costs nothing more
+        assert torch.equal(model.signals(features, ids, wanted), whole * kept[:, None, None])
+
+
 def test_unified_has_one_set_of_codebooks_and_one_head():
     torch.manual_seed(0)
     model = HVQTrans(replace(SMALL, unified=True), 6, 5).eval()
