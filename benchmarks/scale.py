@@ -1,0 +1,114 @@
+"""Time and peak memory of training and of evaluating, against the number of images and of classes.
+
+    python benchmarks/scale.py [--sizes 500x6 5000x6 500x60] [--preset tiny] [--threads 2] [--folder DIR]
+
+For each size IMAGESxCLASSES a data set of that many training and as many test images is made (small random pictures,
+half of the test images with a blob in their mask), random features are put into the cache in place of the backbone's,
+and one epoch of training, the calibration, and an evaluation are run in processes of their own. So the figures hold for
+cached features; `benchmarks/inference.py` has the cost of computing them. Prints a table in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from hvqlib.backbone import Backbone, stored_features
+from hvqlib.config import PRESETS
+from hvqlib.features import FeatureFile
+
+STEP = """
+import json, resource, sys, time
+from dataclasses import replace
+import torch
+from hvqlib import PRESETS, Detector, evaluate, load_dataset, train
+what, data, run, cache, preset, threads = sys.argv[1:]
+took = []
+torch.set_num_threads(int(threads))
+dataset = load_dataset(data)
+begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+began = time.perf_counter()
+if what == "train":
+    config = replace(PRESETS[preset], epochs=1, holdout=0.2)
+    train(config, dataset, run, cache=cache, progress=False, watch=lambda m, h: took.append(time.perf_counter()))
+    took[:] = [t - began for t in took]
+else:
+    evaluate(Detector.load(run), dataset, cache=cache)
+seconds = time.perf_counter() - began
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"seconds": seconds, "peak": peak / 1024, "begin": begin / 1024, "took": took}))
+"""
+
+
+def make(folder: Path, images: int, classes: int, preset: str) -> None:
+    """The data set in `folder`/data, and random features of its images in `folder`/cache."""
+    random = np.random.default_rng(0)
+    paths = []
+    for i in range(2 * images):
+        kind, name = i % classes, f"{i // classes:05d}"
+        hurt = i >= images and i // classes % 2 == 1
+        where = "train/good" if i < images else "test/spot" if hurt else "test/good"
+        path = folder / "data" / f"c{kind:03d}" / where / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(path)
+        paths.append(path)
+        if hurt:
+            mask = np.zeros((16, 16), np.uint8)
+            mask[5:8, random.integers(12) :][:, :3] = 255
+            path = folder / "data" / f"c{kind:03d}" / "ground_truth/spot" / f"{name}_mask.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask).save(path)
+    config = PRESETS[preset]
+    backbone = Backbone(config.backbone, config.image_size, config.grid)
+    file: FeatureFile = stored_features(backbone, [], folder / "cache").file  # where its features would be
+    torch.manual_seed(0)
+    for path in paths:
+        file.write(hashlib.sha256(path.read_bytes()).digest(), torch.randn(file.shape))
+
+
+def run(what: str, folder: Path, preset: str, threads: int) -> dict:
+    """One step in a process of its own: what it printed."""
+    places = [str(folder / name) for name in ("data", "run", "cache")]
+    command = [sys.executable, "-c", STEP, what, *places, preset, str(threads)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Print the table."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--sizes", nargs="+", default=["500x6", "5000x6", "500x60"], metavar="IMAGESxCLASSES")
+    options.add_argument("--preset", choices=sorted(PRESETS), default="tiny")
+    options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--folder", type=Path, help="for the data sets; default: a temporary one")
+    given = options.parse_args()
+    print(f"preset {given.preset}, {given.threads} threads, torch {torch.__version__}\n")
+    print("| images to train on, to test | classes | an epoch, s | calibration, s | training, peak MB | evaluation, s "
+          "| evaluation, peak MB |\n|---|---|---|---|---|---|---|")  # fmt: skip
+    for size in given.sizes:
+        images, classes = map(int, size.split("x"))
+        with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+            make(Path(folder), images, classes, given.preset)
+            trained = run("train", Path(folder), given.preset, given.threads)
+            judged = run("evaluate", Path(folder), given.preset, given.threads)
+        took = trained["took"]
+        epoch = (took[-1] - took[0]) * len(took) / (len(took) - 1)
+        rest = trained["seconds"] - took[-1]
+        print(f"| {images} | {classes} | {epoch:.0f} | {rest:.0f} | {trained['peak']:.0f} | {judged['seconds']:.0f} "
+              f"| {judged['peak']:.0f} |", flush=True)  # fmt: skip
+    print(f"\n{time.strftime('%Y-%m-%d')}; peaks are of the whole process, torch and the backbone included")
+
+
+if __name__ == "__main__":
+    main()
