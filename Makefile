@@ -43,9 +43,9 @@ clean-run:
 test test-browser lab notebooks: export OMP_WAIT_POLICY := PASSIVE
 
 # Every test; then every notebook: run, and its outputs compared with the saved ones; tests/wrong_answers.py tries each
-# check. Two notebooks at a time, a thread each, as in test-browser.
+# check. Two at a time, a thread each, as in test-browser.
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 	$(BIN)/hvq data foundry
 	OMP_NUM_THREADS=1 PYTHONSTARTUP=$(CURDIR)/tests/wrong_answers.py $(BIN)/python -m pytest -n 2 --dist loadfile \
 		--nbval --nbval-current-env --nbval-cell-timeout 600 --durations 0 --durations-min 10 notebooks

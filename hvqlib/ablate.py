@@ -185,7 +185,10 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """The commit of this working copy, marked where files differ from it; empty outside of one."""
-    told = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent,
-                          capture_output=True, text=True)  # fmt: skip
-    return told.stdout.strip()
+    """The commit of this working copy, marked where the library differs from it; empty outside of one."""
+
+    def git(*arguments: str) -> str:
+        told = subprocess.run(["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True)
+        return told.stdout.strip()
+
+    return git("rev-parse", "--short", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")

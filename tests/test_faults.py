@@ -228,6 +228,7 @@ def prepared(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 SMALL = Config(image_size=64, grid=4, width=16, heads=2, feedforward=32, layers=2, codes=16, batch_size=4, steps=12)
 
 
+@pytest.mark.filterwarnings("ignore:Features cannot be kept")  # one of them provokes it
 @pytest.mark.parametrize(("name", "spoil", "command", "status", "words"), FAULTS, ids=[f[0] for f in FAULTS])
 def test_a_fault_is_one_sentence(name, spoil, command, status, words, prepared, tmp_path, monkeypatch, capsys):
     shutil.copytree(prepared, tmp_path / "here")
