@@ -103,3 +103,24 @@ def test_missing_weights_of_the_papers_backbone_are_a_sentence(small_data, tmp_p
     arguments = ["train", "--data", str(small_data), "--out", str(tmp_path / "r"), "--preset", "paper"]
     assert cli.main(arguments) == 2
     assert "weights of 'tf_efficientnet_b4.aa_in1k' are not on this machine" in capsys.readouterr().err
+
+
+def test_json_for_machines(small_preset, small_data, tmp_path, capsys, monkeypatch):
+    """Of every command: standard output is one JSON document, whatever is said beside it."""
+    monkeypatch.chdir(tmp_path)
+    image = str(small_data / "cloth/test/spot/000.png")
+    lines = {
+        "check": f"data check {small_data} --json",
+        "train": f"train --data {small_data} --out run --json",
+        "evaluate": f"evaluate --run run --data {small_data} --json",
+        "predict": f"predict --run run --out found --json {image}",
+        "export": "export --run run --out small --json",
+    }
+    found = {}
+    for name, line in lines.items():
+        assert cli.main(line.split()) == 0
+        found[name] = json.loads(capsys.readouterr().out)
+    assert found["train"]["run"] == "run" and found["train"]["step"] == 12 and found["train"]["done"]
+    assert found["evaluate"] == json.loads((tmp_path / "run/metrics.json").read_text())
+    assert [row["image"] for row in found["predict"]] == [image]
+    assert found["check"]["usable"] and found["export"] == {"run": "small"}

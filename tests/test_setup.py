@@ -203,3 +203,9 @@ def test_importing_hvqlib_loads_nothing_heavy() -> None:
     loaded = {module.split(".")[0] for module in json.loads(done.stdout)}
     assert "hvqlib" in loaded
     assert not loaded & HEAVY, f"import hvqlib loads {sorted(loaded & HEAVY)}: import where used"
+
+
+def test_lab_listens_on_this_machine_only_and_asks_for_a_token() -> None:
+    told = subprocess.run(["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "--ServerApp.ip=127.0.0.1" in told
+    assert "token" not in told and "password" not in told  # unless told otherwise, Jupyter draws a token
