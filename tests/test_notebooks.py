@@ -152,3 +152,54 @@ def test_exercises_have_a_stub_a_check_and_a_folded_solution(notebook: NotebookN
         assert solution.cell_type == "code" and "..." not in solution.source
         assert is_check(solved) and printed(solved).startswith("✓"), solved.source
         assert re.match("##+ ", after.source), "a heading must end the folded part"
+
+
+def bound(source: str) -> set[str]:
+    """Names that a cell binds, outside its functions and comprehensions."""
+    names: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names.update(alias.asname or alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif not isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            waiting += ast.iter_child_nodes(node)
+    return names
+
+
+def needed(function: str, sources: list[str]) -> set[str]:
+    """Names outside of a function that it reads, itself and what it calls included."""
+    found = {n.name: n for source in sources for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)}
+    names, waiting = set(), [function]
+    while waiting:
+        name = waiting.pop()
+        if name not in names:
+            names.add(name)
+            if name in found:
+                inside = [n for n in ast.walk(found[name]) if isinstance(n, ast.Name)]
+                local = {n.id for n in inside if isinstance(n.ctx, ast.Store)}
+                local |= {n.arg for n in ast.walk(found[name]) if isinstance(n, ast.arg)}
+                waiting += [n.id for n in inside if n.id not in local]
+    return names
+
+
+def rebound(sources: list[str]) -> list[tuple[str, set[str]]]:
+    """Drawing functions of widgets, and names they need that a later cell binds anew, so that they draw nonsense."""
+    found = []
+    for i, source in enumerate(sources):
+        for call in calls(source):
+            if name(call) in ("panel", "easel") and call.args and isinstance(call.args[0], ast.Name):
+                names = needed(call.args[0].id, sources)
+                found += [(call.args[0].id, names & bound(later)) for later in sources[i + 1 :] if names & bound(later)]
+    return found
+
+
+def test_no_later_cell_takes_a_name_from_a_widget(notebook: NotebookNode) -> None:
+    assert rebound([cell.source for cell in code(notebook)]) == []
+    toy = ["scale = 2\ndef line(x):\n    return scale * x\ndef draw(x):\n    return line(x)", "panel(draw, x=1)"]
+    assert rebound([*toy, "rest = [scale for scale in (1, 2)]"]) == []
+    assert rebound([*toy, "for scale in (1, 2):\n    pass"]) == [("draw", {"scale"})]
