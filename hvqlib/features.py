@@ -68,10 +68,13 @@ class FeatureFile:
 
     def _row(self, key: bytes) -> int | None:
         """Where the newest record of that key is, sound or not."""
-        records = self.records()
-        for row, other in enumerate(records["key"][self._seen :], self._seen):
-            self._rows[other.tobytes()] = row
-        self._seen = len(records)
+        count = self.path.stat().st_size // self.record.itemsize if self.path.exists() else 0
+        if count > self._seen:
+            with self.path.open("rb", buffering=0) as file:  # not mapped: a map would keep what surrounds each key
+                for place in range(self._seen, count):
+                    file.seek(place * self.record.itemsize)
+                    self._rows[file.read(32)] = place
+            self._seen = count
         return self._rows.get(key)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from . import parallel
@@ -25,20 +25,26 @@ FORMAT = 1
 TRAINING_ONLY = ("cluster_sum", "usage")  # buffers that judging images does not need
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it there, so that it is never seen half written."""
+def write_atomic(path: Path, content: bytes | Callable[[Path], object]) -> None:
+    """Write a file beside its place and rename it there, so that it is never seen half written.
+
+    `content` is what to write, or a function that writes it to the path it is given.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
+        if callable(content):
+            content(beside)
+        else:
+            beside.write_bytes(content)
+        with beside.open("rb+") as file:
             os.fsync(file.fileno())
         beside.replace(path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
         raise RunError(
-            f"{path} cannot be written ({error.strerror or error}): what was there is kept. Make room or choose "
-            "another folder, and repeat the command (with --resume for a training)."
+            f"{path} cannot be written ({why}): what was there is kept. Make room or choose another folder, and repeat "
+            "the command (with --resume for a training)."
         ) from error
     finally:
         with suppress(OSError):
@@ -120,7 +126,7 @@ def write_checkpoint(out: Path, tensors: Mapping[str, Tensor], state: Mapping[st
     """Replace `checkpoint.safetensors`: all tensors, and `state` as JSON in its header."""
     kept = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     about = {"state": json.dumps(state), "checksum": _checksum(kept)}
-    write_atomic(out / "checkpoint.safetensors", save(kept, about))
+    write_atomic(out / "checkpoint.safetensors", lambda beside: save_file(kept, beside, about))
 
 
 def read_checkpoint(run: Path) -> tuple[dict[str, Tensor], dict]:
