@@ -34,7 +34,10 @@ def write_atomic(path: Path, content: bytes | Callable[[Path], object]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if callable(content):
+            beside.touch()
+            mode = beside.stat().st_mode
             content(beside)
+            beside.chmod(mode)  # safetensors makes files that only their owner may read
         else:
             beside.write_bytes(content)
         with beside.open("rb+") as file:
@@ -69,7 +72,7 @@ def sole_writer(out: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{out} is no folder to write to ({error.strerror}): choose another --out.") from error
     try:
-        for left in out.glob(".*.part"):
+        for left in (*out.glob(".*.part"), *out.glob(".tmp*")):  # ours, and those of safetensors
             left.unlink()
         yield
     finally:

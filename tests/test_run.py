@@ -32,7 +32,9 @@ def test_checkpoint_round_trip_is_exact(tmp_path):
     back, state = read_checkpoint(tmp_path)
     assert state == {"step": 5, "seconds": 1.5}
     assert all(torch.equal(back[k], v) and back[k].dtype == v.dtype for k, v in tensors.items())
-    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+    (path,) = tmp_path.iterdir()
+    (tmp_path / "plain").touch()
+    assert path.name == "checkpoint.safetensors" and path.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
