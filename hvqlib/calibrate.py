@@ -57,9 +57,9 @@ class Calibration:
         zero, one = signals.new_zeros(classes), signals.new_ones(classes)
         found = cls(mean, spread, mean.mean((2, 3)), class_spread, zero, one, signals.new_zeros(0))
         # Images trained on, raised to the level of unseen ones, say how scores of a class lie and spread ...
-        raised = torch.where(held[:, None], 1.0, ratio[class_ids])[:, :, None, None] * signals
-        parts = zip(raised.split(64), class_ids.split(64), strict=True)  # maps at full size are large
-        maps = (upsample(found.combine(part, ids, config), (config.image_size,) * 2) for part, ids in parts)
+        raise_by = torch.where(held[:, None], 1.0, ratio[class_ids])[:, :, None, None]  # (N, S, 1, 1)
+        size, parts = (config.image_size,) * 2, torch.arange(len(signals)).split(64)  # maps at full size are large
+        maps = (upsample(found.combine(raise_by[p] * signals[p], class_ids[p], config), size) for p in parts)
         scores = torch.cat([image_score(part) for part in maps])
         for c in class_ids.unique().tolist():
             some = scores[(class_ids == c) & ~held]
@@ -158,8 +158,13 @@ def collect(model: torch.nn.Module, features: Tensor | Features, class_ids: Tens
     """Signals (N, S, H, W), on the CPU, of standardised features (N, C, H, W), `batch` images at a time."""
     model.eval()
     place = next(iter(model.state_dict().values())).device
-    parts = torch.arange(len(features)).split(batch)
-    return torch.cat([model.signals(features[p].to(place), class_ids[p].to(place)).cpu() for p in parts])  # type: ignore[operator]
+    signals = torch.zeros(0)
+    for part in torch.arange(len(features)).split(batch):
+        found = model.signals(features[part].to(place), class_ids[part].to(place))  # type: ignore[operator]
+        if not len(signals):
+            signals = torch.empty(len(features), *found.shape[1:])
+        signals[part] = found.cpu()
+    return signals
 
 
 def _smooth(maps: Tensor) -> Tensor:

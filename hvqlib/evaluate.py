@@ -20,7 +20,7 @@ from .metrics import METRICS, mean_over_classes, summarize
 from .model import HVQTrans, image_score, upsample
 from .run import build_model, load_weights, part, pick_device, read_checkpoint, read_run
 
-CHUNK = 256  # images whose features are in memory at once
+CHUNK = 64  # images whose features are in memory at once
 
 
 @dataclass
