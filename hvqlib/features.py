@@ -1,13 +1,14 @@
-"""Features of many images in one memory-mapped file, shared by any number of processes and never loaded whole.
+"""Features of many images in one file, shared by any number of processes and never loaded whole.
 
 The file is a row of records of one size: 32 bytes of key, 32 bytes of checksum, the values in float32. A record is
 added under a lock; one cut short by a crash is written over by the next, one that fails its checksum is replaced.
+Records are read, not mapped into memory: what a map touches, and what lies around it, counts as the process's own.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,19 +36,23 @@ class FeatureFile:
         self._rows: dict[bytes, int] = {}
         self._seen = 0  # records whose keys are in _rows
 
-    def records(self) -> np.ndarray:
-        """All whole records, as a map of the file; drop it after use, and the memory it touched is free again."""
-        count = self.path.stat().st_size // self.record.itemsize if self.path.exists() else 0
-        if not count:
-            return np.zeros(0, self.record)
-        return np.memmap(self.path, self.record, "r", shape=(count,))
+    def read(self, rows: Iterable[int]) -> np.ndarray:
+        """The records in those rows, (R,) of `record`."""
+        rows = list(rows)
+        found = np.empty(len(rows), self.record)
+        if rows:
+            with self.path.open("rb", buffering=0) as file:
+                for place, row in enumerate(rows):
+                    file.seek(row * self.record.itemsize)
+                    found[place : place + 1] = np.fromfile(file, self.record, 1)
+        return found
 
     def find(self, key: bytes) -> int | None:
         """Where the record of that key is, if there is one with a right checksum."""
         row = self._row(key)
         if row is None:
             return None
-        record = self.records()[row]
+        (record,) = self.read([row])
         sound = record["check"].tobytes() == _checksum(record["values"]) and np.isfinite(record["values"]).all()
         return row if sound else None
 
@@ -70,7 +75,7 @@ class FeatureFile:
         """Where the newest record of that key is, sound or not."""
         count = self.path.stat().st_size // self.record.itemsize if self.path.exists() else 0
         if count > self._seen:
-            with self.path.open("rb", buffering=0) as file:  # not mapped: a map would keep what surrounds each key
+            with self.path.open("rb", buffering=0) as file:
                 for place in range(self._seen, count):
                     file.seek(place * self.record.itemsize)
                     self._rows[file.read(32)] = place
@@ -95,7 +100,8 @@ class Features(Sequence[Tensor]):
 
     def __getitem__(self, index: int | slice | Tensor) -> Tensor:  # type: ignore[override]
         rows = self.rows[index.numpy() if isinstance(index, Tensor) else index]
-        read = torch.from_numpy(np.array(self.file.records()["values"][rows]))
+        values = self.file.read(np.atleast_1d(rows))["values"].copy()
+        read = torch.from_numpy(values if rows.ndim else values[0])
         return self.transform(read) if self.transform else read
 
     def __iter__(self) -> Iterator[Tensor]:

@@ -96,4 +96,4 @@ def test_reading_does_not_keep_the_file_in_memory(tmp_path):
             record["key"] = np.frombuffer(key(n), np.uint8)
             out.write(record.tobytes())
     told = subprocess.run([sys.executable, "-c", READ, str(file.path)], capture_output=True, text=True, check=True)
-    assert int(told.stdout) < 60_000  # kB
+    assert int(told.stdout) < 20_000  # kB
