@@ -58,9 +58,9 @@ class Calibration:
         found = cls(mean, spread, mean.mean((2, 3)), class_spread, zero, one, signals.new_zeros(0))
         # Images trained on, raised to the level of unseen ones, say how scores of a class lie and spread ...
         raise_by = torch.where(held[:, None], 1.0, ratio[class_ids])[:, :, None, None]  # (N, S, 1, 1)
-        size, parts = (config.image_size,) * 2, torch.arange(len(signals)).split(64)  # maps at full size are large
-        maps = (upsample(found.combine(raise_by[p] * signals[p], class_ids[p], config), size) for p in parts)
-        scores = torch.cat([image_score(part) for part in maps])
+        scores, size = signals.new_empty(len(signals)), (config.image_size,) * 2
+        for p in torch.arange(len(signals)).split(64):  # maps at full size are large
+            scores[p] = image_score(upsample(found.combine(raise_by[p] * signals[p], class_ids[p], config), size))
         for c in class_ids.unique().tolist():
             some = scores[(class_ids == c) & ~held]
             found.image_mean[c] = some.mean()
