@@ -263,11 +263,14 @@ class Standardize(nn.Module):
         A standard deviation counts as at least a thousandth of the median one, so that a channel
         that is constant over the training images stays finite, and is not blown up on others.
         """
-        if len(features.shape) != 4 or len(features) == 0 or not all(f.isfinite().all() for f in features):
-            raise InputError("Features should be finite numbers of shape (N, C, g, g), N > 0.")
+        wrong = InputError("Features should be finite numbers of shape (N, C, g, g), N > 0.")
+        if len(features.shape) != 4 or len(features) == 0:
+            raise wrong
         count = len(features) * features.shape[2] * features.shape[3]
         zero = torch.zeros(features.shape[1], 1, 1, dtype=torch.float64)
         mean = sum((f.double().sum((1, 2), keepdim=True) for f in features), zero) / count  # (C, 1, 1)
+        if not mean.isfinite().all():
+            raise wrong
         variance = sum(((f.double() - mean).square().sum((1, 2), keepdim=True) for f in features), zero) / count
         std = variance.sqrt()
         result = cls(features.shape[1]).to(mean.device)

@@ -15,8 +15,6 @@ from pathlib import Path
 from .config import InputError, RunError
 from .options import parser, settings
 
-SOME = 64  # photographs whose maps are in memory at once
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
@@ -132,15 +130,15 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     from .data import read_image
-    from .evaluate import Detector, predict
+    from .evaluate import CHUNK, Detector, predict
     from .plots import heat_map
     from .run import write_atomic
 
     rows = []
     stems = [path.stem for path in options.images]
     detector = Detector.load(options.run, options.device)
-    for start in range(0, len(options.images), SOME):
-        some = options.images[start : start + SOME]
+    for start in range(0, len(options.images), CHUNK):
+        some = options.images[start : start + CHUNK]
         judged = predict(detector, some, options.class_name, options.false_alarm, progress=not options.json)
         for i, found in enumerate(judged, start):
             name = stems[i] if stems.count(stems[i]) == 1 else f"{stems[i]}_{i}"

@@ -20,7 +20,7 @@ from .metrics import METRICS, mean_over_classes, summarize
 from .model import HVQTrans, image_score, upsample
 from .run import build_model, load_weights, part, pick_device, read_checkpoint, read_run
 
-CHUNK = 64  # images whose features are in memory at once
+CHUNK = 64  # images whose features, or maps in `hvq predict`, are in memory at once
 
 
 @dataclass
@@ -167,10 +167,11 @@ def evaluate(
         given = [class_id] * len(samples) if labels == "given" else None
         with _Spool() as maps, _Spool() as masks:
             scores, ids = [], []
-            for some, *rest in detector.stream([s.path for s in samples], given, cache, progress, score, normalize):
+            paths = [sample.path for sample in samples]
+            for some, their_scores, their_ids in detector.stream(paths, given, cache, progress, score, normalize):
                 maps.extend(some)
-                scores += rest[0].tolist()
-                ids += rest[1].tolist()
+                scores += their_scores.tolist()
+                ids += their_ids.tolist()
             if masked := dataset.has_masks(name):
                 masks.extend(read_mask(sample, len(maps[0])) for sample in samples)
             label = np.array([sample.label for sample in samples])

@@ -97,17 +97,17 @@ class Loop:
         figures = torch.stack([loss.detach().float(), output.commitment.detach().float()])
         self.optimizer.zero_grad()
         (loss * share).backward()
-        self.share_gradients()
+        self.share_gradients(share)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimizer.step()
         loss, commitment = parallel.total(figures * share if share else torch.zeros_like(figures)).tolist()
         return loss, commitment, lr
 
-    def share_gradients(self) -> None:
-        """Each weight's gradient becomes the sum of the processes' ones."""
+    def share_gradients(self, share: float) -> None:
+        """Each weight's gradient becomes the sum of the processes' ones; one without images (`share` 0) has none."""
         if parallel.size() > 1:
             weights = list(self.model.parameters())
-            parts = [torch.zeros_like(w) if w.grad is None else w.grad.nan_to_num() for w in weights]
+            parts = [torch.zeros_like(w) if w.grad is None or not share else w.grad for w in weights]
             whole = parallel.total(torch.cat([part.flatten() for part in parts]))
             for weight, part in zip(weights, whole.split([w.numel() for w in weights]), strict=True):
                 weight.grad = part.view_as(weight)

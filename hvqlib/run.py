@@ -72,11 +72,13 @@ def sole_writer(out: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{out} is no folder to write to ({error.strerror}): choose another --out.") from error
     try:
-        for left in (*out.glob(".*.part"), *out.glob(".tmp*")):  # ours, and those of safetensors
-            left.unlink()
+        if (out / "config.json").exists():  # a run's folder, and nobody else's
+            for left in (*out.glob(".*.part"), *out.glob(".tmp??????")):  # ours, and those of safetensors
+                left.unlink()
         yield
     finally:
-        (out / ".lock").unlink(missing_ok=True)  # nothing is written after this
+        with suppress(OSError):  # some systems remove no file that is open
+            (out / ".lock").unlink()  # nothing is written after this
         lock.release()
 
 

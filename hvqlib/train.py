@@ -19,11 +19,9 @@ from .config import Config, InputError
 from .data import AnomalyDataset
 from .features import Features
 from .knn import NearestNeighbour
-from .loop import COLUMNS, Loop
+from .loop import Loop
 from .model import HVQTrans
 from .run import build_model, named, pick_device, read_run, sole_writer, write_checkpoint, write_run
-
-__all__ = ["COLUMNS", "held_out", "train"]
 
 
 def train(
@@ -53,9 +51,9 @@ def train(
     cache : folder for the frozen features, which are then read from disk batch by batch; None keeps them in memory.
     checkpoint_every : steps between checkpoints.
     device : "cpu", "cuda", ...; the first GPU if there is one when not given.
-    watch : called after every step with the model and the history so far (a row of COLUMNS a step); the model may be
-        looked at in evaluation mode. When it returns True a checkpoint is written and the training stops unfinished:
-        `resume` goes on from there.
+    watch : called after every step with the model and the history so far (a row of `loop.COLUMNS` a step); the model
+        may be looked at in evaluation mode. When it returns True a checkpoint is written and the training stops
+        unfinished: `resume` goes on from there.
 
     Returns
     -------
