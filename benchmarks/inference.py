@@ -44,7 +44,7 @@ def untrained(preset: str, weights: str) -> Detector:
     """A detector that has learned nothing."""
     torch.manual_seed(0)
     config = PRESETS[preset]
-    backbone = Backbone(config.backbone, config.image_size, config.grid, weights)
+    backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling, weights)
     model = HVQTrans(config, backbone.channels, CLASSES).eval()
     signals = config.layers + 3  # residual, the levels' transport scores, the released map
     maps, means = torch.zeros(CLASSES, signals, config.grid, config.grid), torch.zeros(CLASSES, signals)

@@ -70,7 +70,7 @@ def make(folder: Path, images: int, classes: int, preset: str) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(mask).save(path)
     config = PRESETS[preset]
-    backbone = Backbone(config.backbone, config.image_size, config.grid)
+    backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling)
     file: FeatureFile = stored_features(backbone, [], folder / "cache").file  # where its features would be
     torch.manual_seed(0)
     for path in paths:

@@ -52,7 +52,7 @@ def epochs(config: Config, images: Path) -> tuple[float, float]:
     dataset = load_dataset(images)
     paths = [sample.path for sample in dataset.train]
     class_ids = torch.tensor([sample.class_id for sample in dataset.train])
-    backbone = Backbone(config.backbone, config.image_size, config.grid)
+    backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling)
     features = extract_features(backbone, paths, None)
     standardize = Standardize.fit(features)
     model = HVQTrans(config, features.shape[1], len(dataset.classes)).train()

@@ -1,4 +1,4 @@
-"""Ablations: a grid of variants x seeds on a data set, one row of a csv for every evaluated run, resumable."""
+"""Ablations: a grid of variants x lengths x seeds on a data set, a row of a csv for every evaluated run, resumable."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from pathlib import Path
 
 import torch
 
+from .backbone import extract_features
 from .config import Config, InputError
-from .data import load_dataset
+from .data import AnomalyDataset, load_dataset
 from .evaluate import Detector, evaluate
+from .knn import NearestNeighbour
 from .metrics import METRICS
 from .run import read_checkpoint, write_atomic
-from .train import train
+from .train import held_out, train
 
 # What each variant changes in the configuration.
 VARIANTS: dict[str, dict] = {
@@ -40,6 +42,8 @@ VARIANTS: dict[str, dict] = {
     "64 codes": {"codes": 64},
     "128 codes": {"codes": 128},
     "1024 codes": {"codes": 1024},
+    "2048 codes": {"codes": 2048},
+    "sampled features": {"pooling": "bilinear"},
     "lite1": {"backbone": "tf_efficientnet_lite1"},
     "lite2": {"backbone": "tf_efficientnet_lite2"},
     "continuous": {"method": "continuous", "score": "residual"},
@@ -53,7 +57,7 @@ READINGS: dict[str, dict] = {
     "no place calibration": {"normalize": False},
 }
 COLUMNS = (
-    *("variant", "data", "seed", "steps", *METRICS, "class_accuracy", "usage", "perplexity"),
+    *("variant", "data", "seed", "steps", *METRICS, "class_accuracy", "usage", "least_used", "perplexity"),
     *("cpu_seconds", "memory_mb", "classes", "machine", "torch", "hvqlib", "commit", "date", "command"),
 )
 KEY = ("variant", "data", "seed", "steps")
@@ -64,19 +68,19 @@ def ablate(
     out: str | Path,
     variants: Sequence[str] = tuple(VARIANTS),
     seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 300,
+    steps: Sequence[int] = (300,),
     workers: int = 1,
     cache: str | Path | None = None,
     base: Config | None = None,
 ) -> int:
-    """Train and evaluate each variant with each seed, and append a row to `out` as each is done.
+    """Train and evaluate each variant at each length with each seed, and append a row to `out` as each is done.
 
     Parameters
     ----------
     data : a data set's folder; its name is what the rows call it.
     out : csv of :data:`COLUMNS`. Rows that are there already are not computed again.
     variants : of :data:`VARIANTS`. The run of "full" is also read in every way of :data:`READINGS`.
-    seeds, steps : of the trainings.
+    seeds, steps : of the trainings; each length is a training of its own, annealed to its end.
     workers : runs at a time, each with its share of the cores.
     cache : folder for the frozen features.
     base : the configuration that variants change; the tiny preset when not given.
@@ -95,24 +99,21 @@ def ablate(
     out, data = Path(out), Path(data)
     there = {tuple(row[name] for name in KEY) for row in read_rows(out)}
     # A nearest-neighbour bank is not trained: its rows say 1 step.
-    lengths = {name: 1 if VARIANTS[name].get("method") == "knn" else steps for name in variants}
-    jobs = [
-        (name, seed)
-        for seed in seeds
-        for name in variants
-        if (name, data.name, str(seed), str(lengths[name])) not in there
-    ]
+    grid = ((name, seed, 1 if VARIANTS[name].get("method") == "knn" else length)
+            for seed in seeds for length in steps for name in variants)  # fmt: skip
+    jobs = [job for job in dict.fromkeys(grid) if (job[0], data.name, str(job[1]), str(job[2])) not in there]
     threads = max(1, torch.get_num_threads() // workers)
     # A fresh process for each run: its peak memory is its own.
     with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:
         base = base or Config()
-        runs = [pool.submit(_run, name, seed, lengths[name], data, cache, base, threads) for name, seed in jobs]
+        runs = [pool.submit(_run, *job, data, cache, base, threads) for job in jobs]
         for i, run in enumerate(as_completed(runs), 1):
             rows = run.result()
             _append(out, rows)
             first = rows[0]
-            print(f"{i}/{len(jobs)} {first['variant']}, seed {first['seed']}: image AUROC {first['image_auroc']}, "
-                  f"pixel AUROC {first['pixel_auroc']}, {first['cpu_seconds']} s", file=sys.stderr)  # fmt: skip
+            print(f"{i}/{len(jobs)} {first['variant']}, {first['steps']} steps, seed {first['seed']}: image AUROC "
+                  f"{first['image_auroc']}, pixel AUROC {first['pixel_auroc']}, {first['cpu_seconds']} s",
+                  file=sys.stderr)  # fmt: skip
     return len(jobs)
 
 
@@ -150,8 +151,10 @@ def _run(
         tensors, _ = read_checkpoint(run)
         usage, perplexity = tensors["history"][-1, 3:].tolist() if "history" in tensors else (None, None)
         detector = Detector.load(run)
+        least = _least_used(detector, dataset, cache)
     same = {
-        "data": data.name, "seed": seed, "steps": steps, "usage": _round(usage), "perplexity": _round(perplexity),
+        "data": data.name, "seed": seed, "steps": steps, "usage": _round(usage),
+        "least_used": _round(least), "perplexity": _round(perplexity),
         "cpu_seconds": round(seconds), "machine": f"{_processor()}, {threads} threads",
         "torch": torch.__version__, "hvqlib": version("hvqlib"), "commit": _commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -169,6 +172,25 @@ def _run(
             "classes": json.dumps(classes, separators=(",", ":")),
         })  # fmt: skip
     return rows
+
+
+@torch.no_grad()
+def _least_used(detector: Detector, dataset: AnomalyDataset, cache: str | Path | None) -> float | None:
+    """Share of its codes that the codebook which uses fewest gives to the images trained on, of all levels and classes
+    that have any; None without codebooks."""
+    model, config = detector.model, detector.config
+    if isinstance(model, NearestNeighbour) or model.quantizer is None:
+        return None
+    features = extract_features(detector.backbone, [sample.path for sample in dataset.train], cache)
+    class_ids = torch.tensor([sample.class_id for sample in dataset.train])
+    seen = (~held_out(class_ids, config.holdout, config.seed)).nonzero()[:, 0]
+    used = torch.zeros(len(model.quantizer.quantizers), model.classes, config.codes, dtype=torch.bool)
+    for some in seen.split(config.batch_size):
+        ids = model(detector.standardize(features[some]), class_ids[some]).code_ids  # (B, levels, L)
+        for level, row in enumerate(ids.unbind(1)):
+            used[level, model.switch(class_ids[some])[:, None], row] = True
+    share = used.float().mean(2)[:, used.any(2).any(0)]
+    return float(share.min())
 
 
 def _round(value: float | None) -> float | None:

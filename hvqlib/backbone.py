@@ -1,6 +1,6 @@
 """The frozen backbone: an ImageNet network from timm, and its features kept on disk.
 
-Four feature maps (strides 2, 4, 8, 16 for an EfficientNet) are resized to one grid and
+Four feature maps (strides 2, 4, 8, 16 for an EfficientNet) are brought to one grid and
 concatenated. The network never learns, so the features of an image are computed only once.
 """
 
@@ -25,7 +25,7 @@ from hvqlib.features import FeatureFile, Features
 from hvqlib.pretrained import build_network, pixel_normalisation, skip_unused
 
 # Part of the cache's name: raise it when read_image, preprocess or forward change their results.
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 
 
 class Backbone(nn.Module):
@@ -38,7 +38,11 @@ class Backbone(nn.Module):
     image_size : int
         Side S of the square image the network sees.
     grid : int
-        Side g of the grid that all four maps are resized to.
+        Side g of the grid that all four maps are brought to.
+    pooling : str
+        How. "area": a cell is the mean of what it covers (a map coarser than the grid is interpolated). "bilinear":
+        its value is taken between the four nearest places, corners aligned, as the paper's released code does
+        (``nn.UpsamplingBilinear2d``); of a map eight times finer than the grid that leaves 15 in 16 places unread.
     weights : str or Path
         "pretrained"; "random" (for tests and timing); or a file of tensors (see `pretrained`).
 
@@ -62,10 +66,11 @@ class Backbone(nn.Module):
         name: str = "tf_efficientnet_lite0",
         image_size: int = 224,
         grid: int = 14,
+        pooling: str = "area",
         weights: str | Path = "pretrained",
     ):
         super().__init__()
-        self.name, self.image_size, self.grid = name, image_size, grid
+        self.name, self.image_size, self.grid, self.pooling = name, image_size, grid, pooling
         net: Any = build_network(name, weights)
         self.net = skip_unused(net).requires_grad_(False)
         self.mean, self.std = pixel_normalisation(name, self.net)
@@ -89,8 +94,8 @@ class Backbone(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over name, weights and pixel normalisation; hashed again at every look."""
-        constants = [self.name, self.mean.tolist(), self.std.tolist()]
+        """SHA-256 over name, weights, pixel normalisation and pooling; hashed again at every look."""
+        constants = [self.name, self.mean.tolist(), self.std.tolist(), self.pooling]
         digest = hashlib.sha256(json.dumps(constants).encode())
         for key, tensor in self.net.state_dict().items():
             digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -127,17 +132,18 @@ class Backbone(nn.Module):
         Returns
         -------
         Tensor of float32, shape (B, C, g, g)
-            Resized bilinearly with ``align_corners=True``, as the paper's released code does
-            (``nn.UpsamplingBilinear2d``): the corner cells of all maps coincide.
         """
-        size = (self.grid, self.grid)
         # The same sums in another order, for which CPUs have faster convolutions.
         images = images.to(memory_format=torch.channels_last)
-        maps = [
-            F.interpolate(m.float(), size=size, mode="bilinear", align_corners=True)
-            for m in self.net(images)  # (B, C_l, h_l, w_l), large to small
-        ]
+        maps = [self._fit(m.float()) for m in self.net(images)]  # of (B, C_l, h_l, w_l), large to small
         return torch.cat(maps, dim=1).contiguous()  # (B, C, g, g)
+
+    def _fit(self, one: torch.Tensor) -> torch.Tensor:
+        """A map (B, C_l, h, w) on the grid, (B, C_l, g, g)."""
+        size = (self.grid, self.grid)
+        if self.pooling == "area" and min(one.shape[2:]) >= self.grid:
+            return F.adaptive_avg_pool2d(one, size)
+        return F.interpolate(one, size, mode="bilinear", align_corners=self.pooling == "bilinear")
 
 
 def extract_features(

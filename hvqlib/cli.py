@@ -169,14 +169,18 @@ def _ablate(options: argparse.Namespace) -> None:
 
     if options.workers < 1:
         raise InputError(f"--workers is {options.workers}; it must be 1 or more.")
-    try:
-        seeds = [int(seed) for seed in options.seeds.split(",")]
-    except ValueError as error:
-        raise InputError(f"--seeds is {options.seeds}; give whole numbers with commas between them.") from error
+    seeds, steps = _numbers("seeds", options.seeds), _numbers("steps", options.steps)
     variants = options.variants.split(",") if options.variants else list(VARIANTS)
-    trained = ablate(options.data, options.out, variants, seeds, options.steps, options.workers, options.cache)
+    trained = ablate(options.data, options.out, variants, seeds, steps, options.workers, options.cache)
     if options.json:
         _print({"trained": trained, "rows": str(options.out)})
+
+
+def _numbers(name: str, text: str) -> list[int]:
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"--{name} is {text}; give whole numbers with commas between them.") from error
 
 
 def _print(result: object) -> None:

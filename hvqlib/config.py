@@ -29,6 +29,7 @@ class Config:
     backbone: str = "tf_efficientnet_lite0"
     image_size: int = 224  # pixels a side
     grid: int = 14  # tokens a side; L = grid * grid
+    pooling: str = "area"  # a cell is the mean of what it covers | "bilinear": sampled, as released
 
     # Transformer (section 3.1)
     width: int = 64  # D, of a token; the decoder works at 2 D
@@ -77,6 +78,7 @@ class Config:
 
     def __post_init__(self) -> None:
         choices = {
+            "pooling": ("area", "bilinear"),
             "method": ("hvq", "continuous", "knn"),
             "init": ("kmeans", "random"),
             "schedule": ("one_cycle", "step"),
@@ -122,6 +124,7 @@ PRESETS: dict[str, Config] = {
     "paper": replace(
         Config(),
         backbone="tf_efficientnet_b4.aa_in1k",  # the AutoAugment weights, as in the release
+        pooling="bilinear",
         width=256,
         heads=8,
         feedforward=1024,

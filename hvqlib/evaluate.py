@@ -42,7 +42,7 @@ class Detector:
         tensors, state = read_checkpoint(Path(run))
         if not state["done"]:
             raise InputError(f"The training in {run} is not finished: go on with hvq train ... --resume.")
-        backbone = Backbone(config.backbone, config.image_size, config.grid)
+        backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling)
         if backbone.fingerprint != fingerprint:
             raise InputError(
                 f"{run} was trained on other weights of {config.backbone} than this machine has: train again."

@@ -104,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
                         help=f"default: {RESULTS}; rows that are in it are not computed again")  # fmt: skip
     ablate.add_argument("--variants", metavar="A,B", help="default: all of them")
     ablate.add_argument("--seeds", default="0,1,2", metavar="S,S", help="default: 0,1,2")
-    ablate.add_argument("--steps", type=int, default=300, help="optimiser steps of each run; default: 300")
+    ablate.add_argument("--steps", default="300", metavar="N,N", help="optimiser steps of the runs; default: 300")
     ablate.add_argument("--workers", type=int, default=1, help="runs at a time; default: 1")
 
     for command in (train, predict, export, ablate):

@@ -80,7 +80,7 @@ def train(
         started = parallel.tell((out / "config.json").exists())
         if started and not resume:
             raise InputError(f"{out} already holds a run: add --resume to continue it, or choose another --out.")
-        backbone = Backbone(config.backbone, config.image_size, config.grid).to(place)
+        backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling).to(place)
         about = (config, dataset.classes, backbone.channels, backbone.fingerprint)
         if started and parallel.rank() == 0 and (there := read_run(out)) != about:
             wanted, has = asdict(config), asdict(there[0])

@@ -1,20 +1,26 @@
 import csv
 import json
 import shlex
+from collections import defaultdict
 
 import pytest
+import torch
 
-from hvqlib.ablate import COLUMNS, READINGS, VARIANTS, ablate, read_rows
+from hvqlib.ablate import COLUMNS, READINGS, VARIANTS, _least_used, ablate, read_rows
+from hvqlib.backbone import extract_features
 from hvqlib.cli import main, parser
 from hvqlib.config import InputError
 from hvqlib.course import DATA
+from hvqlib.data import load_dataset
+from hvqlib.evaluate import Detector
 from hvqlib.metrics import METRICS
+from hvqlib.train import held_out, train
 
 
 def test_a_row_for_each_run_and_reading_with_all_that_repeats_it(small_data, small_config, tmp_path):
     out = tmp_path / "a.csv"
     asked = (small_data, out, ["full", "nearest neighbour"])
-    assert ablate(*asked, [0], 12, base=small_config) == 2
+    assert ablate(*asked, [0], [12], base=small_config) == 2
     rows = read_rows(out)
     assert [row["variant"] for row in rows if row["steps"] == "12"] == ["full", *READINGS]
     knn = next(row for row in rows if row["variant"] == "nearest neighbour")
@@ -30,11 +36,24 @@ def test_a_row_for_each_run_and_reading_with_all_that_repeats_it(small_data, sma
 
     # What is there is not computed again, and a new seed is added below.
     before = out.read_bytes()
-    assert ablate(*asked, [0], 12, base=small_config) == 0
+    assert ablate(*asked, [0], [12], base=small_config) == 0
     assert out.read_bytes() == before
-    assert ablate(small_data, out, ["no hierarchy"], [0, 1], 12, workers=2, base=small_config) == 2
+    assert ablate(small_data, out, ["no hierarchy"], [0, 1], [12], workers=2, base=small_config) == 2
     assert out.read_bytes().startswith(before)
     assert {row["seed"] for row in read_rows(out) if row["variant"] == "no hierarchy"} == {"0", "1"}
+
+
+def test_the_least_used_codebook_is_found(small_data, small_config, tmp_path):
+    dataset = load_dataset(small_data)
+    detector = Detector.load(train(small_config, dataset, tmp_path / "run", progress=False))
+    held = held_out(torch.tensor([sample.class_id for sample in dataset.train]), small_config.holdout, 0)
+    chosen = defaultdict(set)
+    for sample in [sample for sample, kept in zip(dataset.train, held, strict=True) if not kept]:
+        features = detector.standardize(extract_features(detector.backbone, [sample.path], None))
+        for level, ids in enumerate(detector.model(features, torch.tensor([sample.class_id])).code_ids[0]):
+            chosen[level, sample.class_id] |= set(ids.tolist())
+    assert len(chosen) == 3 * 2
+    assert _least_used(detector, dataset, None) == pytest.approx(min(map(len, chosen.values())) / small_config.codes)
 
 
 def test_bad_input_gets_a_sentence(small_data, tmp_path, capsys):
@@ -45,8 +64,9 @@ def test_bad_input_gets_a_sentence(small_data, tmp_path, capsys):
         ablate(small_data, tmp_path / "b.csv", ["full"])
     command = ["ablate", "--data", str(small_data), "--out", str(tmp_path / "c.csv")]
     assert main([*command, "--seeds", "zero"]) == 2
+    assert main([*command, "--steps", "9,"]) == 2
     assert main([*command, "--workers", "0"]) == 2
-    assert capsys.readouterr().err.count("\n") == 2
+    assert capsys.readouterr().err.count("\n") == 3
 
 
 def test_the_csv_opens_as_one(small_data, small_config, tmp_path):
@@ -63,7 +83,7 @@ def test_the_saved_results_say_how_they_came_about():
         seeds.setdefault(row["variant"], []).append(int(row["seed"]))
         assert row["commit"] and "dirty" not in row["commit"] and row["machine"] and row["torch"]
         asked = parser().parse_args(shlex.split(row["command"])[1:])
-        assert (asked.steps, asked.seeds) == (int(row["steps"]), row["seed"])
+        assert (asked.steps, asked.seeds) == (row["steps"], row["seed"])
         assert asked.variants == (row["variant"] if row["variant"] in VARIANTS else "full")
     assert {"full", "continuous", "nearest neighbour", *READINGS} <= set(seeds) <= {*VARIANTS, *READINGS}
     assert all(len(set(found)) == len(found) >= 3 for found in seeds.values()), seeds

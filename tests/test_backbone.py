@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def paths(tmp_path) -> list[Path]:
     return result
 
 
-def test_maps_are_resized_and_joined(lite):
+def test_maps_are_brought_to_the_grid_and_joined(lite):
     images = torch.randn(2, 3, 224, 224)
     features = lite(images)
     assert features.shape == (2, 192, 14, 14) and features.dtype == torch.float32
@@ -51,14 +50,33 @@ def test_maps_are_resized_and_joined(lite):
     plain, maps = lite.net(images), lite.net(images.to(memory_format=torch.channels_last))
     for one, other in zip(plain, maps, strict=True):  # the layout in memory is a matter of rounding
         assert (one - other).abs().max() < 1e-5 * one.abs().max()
+    released = Backbone(pooling="bilinear")(images)
     start = 0
     for channels, side, one_map in zip((16, 24, 40, 112), (112, 56, 28, 14), maps, strict=True):
         assert one_map.shape == (2, channels, side, side)
-        expected = F.interpolate(one_map, (14, 14), mode="bilinear", align_corners=True)
-        assert torch.equal(features[:, start : start + channels], expected)
+        mine, theirs = (f[:, start : start + channels] for f in (features, released))
+        cells = one_map.unflatten(2, (14, -1)).unflatten(4, (14, -1))  # (2, C_l, 14, side / 14, 14, side / 14)
+        assert torch.allclose(mine, cells.mean((3, 5)), atol=1e-5)
+        assert torch.equal(theirs, F.interpolate(one_map, (14, 14), mode="bilinear", align_corners=True))
         # With aligned corners the corner cells are the corners of the map itself.
-        assert torch.allclose(features[:, start : start + channels, -1, -1], one_map[..., -1, -1])
+        assert torch.allclose(theirs[..., -1, -1], one_map[..., -1, -1])
         start += channels
+
+
+def test_a_map_coarser_than_the_grid_is_interpolated():
+    net = Backbone(image_size=64, grid=8, weights="random")
+    images = torch.randn(1, 3, 64, 64)
+    coarse = net.net(images.to(memory_format=torch.channels_last))[3]  # (1, 112, 4, 4)
+    found = net(images)[0, -1]
+    # Cell (2 i, 2 j) lies a quarter of a coarse cell before its middle: linear weights 3/4 and 1/4.
+    c = coarse[0, -1]
+    expected = torch.stack([0.25 * c[i - 1] + 0.75 * c[i] for i in range(1, 4)])  # rows 2, 4, 6
+    expected = torch.stack([0.25 * expected[:, j - 1] + 0.75 * expected[:, j] for j in range(1, 4)], 1)
+    assert torch.allclose(found[2::2, 2::2], expected, atol=1e-5)
+
+
+def test_pooling_is_part_of_what_a_run_was_trained_on():
+    assert Backbone(pooling="area").fingerprint != Backbone(pooling="bilinear").fingerprint
 
 
 def test_unused_stages_are_kept_but_not_run(lite):
@@ -73,8 +91,6 @@ def test_unused_stages_are_kept_but_not_run(lite):
     with torch.no_grad():
         assert all(torch.equal(a, b) for a, b in zip(lite.net(images), whole(images), strict=True))
     assert calls == [stage[0] for stage in lite.net.blocks[:5]]
-    with open(Path(__file__).parents[1] / "data/checkpoints/foundry/config.json") as file:
-        assert lite.fingerprint == json.load(file)["backbone_fingerprint"]  # taken when all were run
 
 
 def test_frozen_and_always_in_evaluation_mode(small):
