@@ -1,4 +1,4 @@
-# make setup | run | test | test-browser | lab | notebooks | lint | tidy | clean-run
+# make setup | run | test | test-browser | lab | notebooks | tables | lint | tidy | clean-run
 # Another interpreter for the first setup:  make setup PYTHON=python3.12
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,7 +10,7 @@ LAB_ARGS ?=
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := setup
-.PHONY: setup run test test-browser lab notebooks lint tidy clean-run
+.PHONY: setup run test test-browser lab notebooks tables lint tidy clean-run
 
 # $(call need_python,INTERPRETER): stop with a sentence where it is missing or too old.
 need_python = @$(1) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -63,6 +63,10 @@ lab: setup
 notebooks: setup
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 	$(BIN)/nbstripout --keep-output --keep-count --keep-id $(NOTEBOOKS)
+
+# Makes the tables of README.md and docs/ from data/results/.
+tables: setup
+	$(BIN)/python docs/tables.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,0 +1,100 @@
+"""Figures on pages are those of data/results, and data/results can be repeated."""
+
+import csv
+import importlib.util
+import json
+import re
+import shlex
+import shutil
+
+import pytest
+
+from hvqlib import course, evaluate
+from hvqlib.ablate import READINGS, VARIANTS, read_rows
+from hvqlib.cli import parser
+from hvqlib.course import DATA
+from hvqlib.metrics import METRICS
+
+ROOT = DATA.parent
+
+
+@pytest.fixture
+def tables():
+    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_pages_say_what_the_results_say(tables):
+    assert tables.main(check=True) == 0
+    named = [name for page in tables.PAGES for name in re.findall(r"<!-- table: (\w+) -->", page.read_text())]
+    assert set(named) == set(tables.TABLES)  # no table that no page shows
+
+
+def test_a_page_that_drifts_is_found_and_mended(tables, tmp_path, monkeypatch, capsys):
+    page = tmp_path / "page.md"
+    good = f"Before.\n\n<!-- table: methods -->\n\n{tables.methods()}\n\n<!-- end -->\nAfter.\n"
+    page.write_text(good.replace(".", ",", 3))
+    monkeypatch.setattr(tables, "PAGES", [page])
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    assert tables.main(check=True) == 1 and "page.md" in capsys.readouterr().err
+    assert tables.main(check=False) == 0 and tables.main(check=True) == 0
+    assert page.read_text().split("-->\n")[1] == good.split("-->\n")[1]  # words around a table are left alone
+
+
+def test_tables_follow_the_csv(tables, tmp_path, monkeypatch):
+    shutil.copytree(tables.RESULTS, tmp_path / "results")
+    monkeypatch.setattr(tables, "RESULTS", tmp_path / "results")
+    path = tmp_path / "results" / "methods.csv"
+    found = read_rows(path)
+    mine = [row for row in found if (row["variant"], row["data"]) == ("full", "foundry")]
+    for row, value in zip(mine, ("0.5", "0.625", "0.75"), strict=True):
+        row["image_auroc"] = value
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(found[0]))
+        writer.writeheader()
+        writer.writerows(found)
+    (line,) = [line for line in tables.methods().splitlines() if line.startswith("| foundry | HVQ-Trans |")]
+    assert "62.5 [50.0, 75.0]" in line
+    # The interval of the mean, worked out with two seeds that gain 1 point and one that gains 4: t(2) = 4.303,
+    # standard deviation sqrt(3), so 2 +- 4.303 * sqrt(3) / sqrt(3).
+    path = tmp_path / "results" / "ablations.csv"
+    found = [row for row in read_rows(path) if row["variant"] in ("full", "no hierarchy")]
+    for row in found:
+        row["image_auroc"] = 0.9 if row["variant"] == "full" else (0.91, 0.91, 0.94)[int(row["seed"])]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(found[0]))
+        writer.writeheader()
+        writer.writerows(found)
+    assert "| no hierarchy | +2.0 [-2.3, +6.3] |" in tables.ablations()
+
+
+@pytest.mark.parametrize("name", ["methods", "ablations"])
+def test_saved_results_say_how_they_came_about(name):
+    rows = read_rows(DATA / "results" / f"{name}.csv")
+    seeds = {}
+    for row in rows:
+        seeds.setdefault((row["variant"], row["data"], row["steps"]), []).append(int(row["seed"]))
+        assert row["commit"] and "dirty" not in row["commit"] and row["machine"] and row["torch"]
+        asked = parser().parse_args(shlex.split(row["command"])[1:])
+        assert (asked.steps, asked.seeds, asked.data.name) == (row["steps"], row["seed"], row["data"])
+        assert asked.variants == (row["variant"] if row["variant"] in VARIANTS else "full")
+        values = [[c[m] for c in json.loads(row["classes"]).values() if c[m] is not None] for m in METRICS]
+        for metric, some in zip(METRICS, values, strict=True):  # the mean is that of the classes that have it
+            assert abs(float(row[metric]) - sum(some) / len(some)) < 1e-4
+    assert {"full", "continuous", "nearest neighbour", *READINGS} <= {variant for variant, _, _ in seeds}
+    assert all(sorted(found) == [0, 1, 2] for found in seeds.values()), seeds
+
+
+def test_every_codebook_uses_its_codes():
+    for row in read_rows(DATA / "results" / "methods.csv"):
+        if row["variant"] == "full":
+            assert float(row["least_used"]) >= 0.9, (row["data"], row["seed"])
+
+
+def test_the_shipped_detector_gives_the_table_of_the_readme():
+    found = evaluate(course.shipped(), course.foundry(), cache=course.CACHE).metrics["classes"]
+    saved = json.loads((DATA / "results" / "shipped.json").read_text())["classes"]
+    for name, values in saved.items():
+        assert found[name] == pytest.approx(values, abs=0.005), name  # other machines round otherwise
