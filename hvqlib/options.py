@@ -70,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
                        help="default: tiny (a CPU, minutes); paper: as published (a GPU, hours)")  # fmt: skip
     train.add_argument("--method", choices=["hvq", "continuous", "knn"], help="default: hvq; the others are baselines")
     train.add_argument("--backbone", metavar="NAME", help="a timm model; default: the preset's")
+    train.add_argument("--codes", type=int, metavar="K", help="prototypes a level and class; more, if normal images "
+                       "of a class differ much, at a cost in memory; default: the preset's")  # fmt: skip
     train.add_argument("--minutes", type=float, metavar="M", help="train for M minutes instead of a number of steps")
     train.add_argument("--steps", type=int, help="optimiser steps; default: the preset's")
     train.add_argument("--seed", type=int, help="default: 0")
@@ -120,7 +122,7 @@ def parser() -> argparse.ArgumentParser:
 
 def settings(options: argparse.Namespace) -> Config:
     """The configuration that the options of `hvq train` ask for."""
-    names = ("method", "backbone", "steps", "seed", "precision")
+    names = ("method", "backbone", "codes", "steps", "seed", "precision")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if "steps" in given:
         given["epochs"] = 0

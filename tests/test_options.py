@@ -11,9 +11,9 @@ from hvqlib.options import parser, settings
 
 def test_options_change_the_preset():
     options = parser().parse_args(
-        ["train", "--data", "d", "--out", "r", "--preset", "paper", "--steps", "5", "--seed", "2"]
+        ["train", "--data", "d", "--out", "r", "--preset", "paper", "--steps", "5", "--seed", "2", "--codes", "9"]
     )
-    assert settings(options) == replace(config.PRESETS["paper"], steps=5, epochs=0, seed=2)
+    assert settings(options) == replace(config.PRESETS["paper"], steps=5, epochs=0, seed=2, codes=9)
     knn = parser().parse_args(["train", "--data", "d", "--out", "r", "--preset", "paper", "--method", "continuous"])
     assert settings(knn).score == "residual"
 
