@@ -76,7 +76,8 @@ def methods() -> str:
     """Each method on both data sets: mean and range of three seeds."""
     body = []
     for data in dict.fromkeys(row["data"] for row in rows("methods")):
-        for variant in NAMES:
+        there = {row["variant"] for row in rows("methods", data=data)}
+        for variant in [name for name in NAMES if name in there]:
             found = rows("methods", data=data, variant=variant)
             minutes = sum(float(row["cpu_seconds"]) for row in found) / len(found) / 60
             body.append([
@@ -87,18 +88,20 @@ def methods() -> str:
 
 
 def classes() -> str:
-    """The three methods, class by class."""
+    """The methods, class by class."""
     body = []
+    there = {row["variant"] for row in rows("methods")}
+    compared = [name for name in ("full", "continuous", "nearest neighbour") if name in there]
     for data in dict.fromkeys(row["data"] for row in rows("methods")):
         for name in json.loads(rows("methods", data=data)[0]["classes"]):
             line = [data, name]
             for metric in ("image_auroc", "pixel_auroc"):
-                for variant in ("full", "continuous", "nearest neighbour"):
+                for variant in compared:
                     found = [json.loads(row["classes"])[name][metric] for row in
                              rows("methods", data=data, variant=variant)]  # fmt: skip
                     line.append(spread("" if value is None else value for value in found))
             body.append(line)
-    head = [f"{metric} AUROC, {name}" for metric in ("image", "pixel") for name in ("HVQ", "continuous", "neighbour")]
+    head = [f"{metric} AUROC, {NAMES[name]}" for metric in ("image", "pixel") for name in compared]
     return table(["images", "class", *head], body)
 
 
