@@ -106,27 +106,51 @@ def classes() -> str:
 
 
 def ablations() -> str:
-    """Points gained over the whole model, with the 95 % interval of the mean over seeds."""
-    whole = rows("ablations", variant="full")
+    """Points gained over the whole model on each data set, with the 95 % interval of the mean over seeds."""
+    sets = list(dict.fromkeys(row["data"] for row in rows("ablations")))
     body = []
     for variant in dict.fromkeys(row["variant"] for row in rows("ablations")):
         line = [variant]
-        for metric in ("image_auroc", "pixel_auroc"):
-            if variant == "full":
-                line.append(spread(row[metric] for row in whole))
-                continue
-            gains = []
-            for row, other in zip(rows("ablations", variant=variant), whole, strict=True):
-                assert row["seed"] == other["seed"]
-                gains.append(100 * (float(row[metric]) - float(other[metric])))
-            mean = sum(gains) / len(gains)
-            if max(gains) == min(gains):
-                line.append(f"{mean:+.1f}")
-                continue
-            low, high = stats.t.interval(0.95, len(gains) - 1, mean, stats.sem(gains))
-            line.append(f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]")
+        for data in sets:
+            found = [row for row in rows("ablations", data=data) if row["variant"] == variant]
+            whole = rows("ablations", data=data, variant="full")
+            for metric in ("image_auroc", "pixel_auroc"):
+                if not found:
+                    line.append("n/a")
+                elif variant == "full":
+                    line.append(spread(row[metric] for row in whole))
+                else:
+                    line.append(gain(found, whole, metric))
         body.append(line)
-    return table(["variant", "image AUROC", "pixel AUROC"], body)
+    return table(["variant", *(f"{data}, {m} AUROC" for data in sets for m in ("image", "pixel"))], body)
+
+
+def gain(found: Sequence[dict[str, str]], whole: Sequence[dict[str, str]], metric: str) -> str:
+    """Mean of the differences seed by seed, in points, and its 95 % interval (Student's t)."""
+    gains = []
+    for row, other in zip(found, whole, strict=True):
+        assert row["seed"] == other["seed"]
+        gains.append(100 * (float(row[metric]) - float(other[metric])))
+    mean = sum(gains) / len(gains)
+    if max(gains) == min(gains):
+        return f"{mean:+.1f}"
+    low, high = stats.t.interval(0.95, len(gains) - 1, mean, stats.sem(gains))
+    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def curves() -> str:
+    """One training for each length, seed 0, on real images: the longer, the better?"""
+    body = []
+    for variant in [name for name in NAMES if any(row["variant"] == name for row in rows("curves"))]:
+        found = sorted(rows("curves", variant=variant), key=lambda row: int(row["steps"]))
+        body += [
+            [NAMES[variant], row["steps"], f"{float(row['cpu_seconds']) / 60:.1f}",
+             *(percent(row[m]) for m in ("image_auroc", "pixel_auroc", "aupro")),
+             percent(json.loads(row["classes"])["magnetic_tile"]["image_auroc"])]
+            for row in found
+        ]  # fmt: skip
+    head = ["image AUROC", "pixel AUROC", "AUPRO", "image AUROC of magnetic_tile"]
+    return table(["method", "steps", "processor minutes", *head], body)
 
 
 def readings() -> str:

@@ -1,0 +1,98 @@
+"""How much of a defect a run of foundry rebuilds: the measure of notebook 03, for trainings too long for its page.
+
+    hvq train --data data/foundry --method continuous --steps 1200 --seed 0 --out runs/twin
+    python benchmarks/survival.py --run runs/twin [--out data/results/survival.csv]
+
+A foundry image can be drawn again without its defect. *Survival* is the slope of the rebuilt difference between the two
+on the true one, over the defective tokens: 0 is wiped out, 1 copied entirely.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hvqlib import ablate
+from hvqlib.backbone import extract_features
+from hvqlib.course import CACHE, foundry
+from hvqlib.data import read_mask
+from hvqlib.evaluate import Detector
+from hvqlib.metrics import auroc
+from hvqlib.model import image_score, upsample
+from hvqlib.synthetic import draw
+
+COLUMNS = ("method", "seed", "steps", "normal", "worst", "defect", "auroc", "survival", "machine", "commit", "date",
+           "command")  # fmt: skip
+TWINS = 8  # of each class and defect; as in notebook 03
+
+
+def measure(detector: Detector) -> dict[str, float]:
+    """Mean residual of normal and of defective tokens, mean image score of normal images, image AUROC, survival.
+
+    All by the residual alone, in units of the standardised features, uncalibrated.
+    """
+    samples = foundry().test
+    class_ids = torch.tensor([sample.class_id for sample in samples])
+    label = np.array([sample.label for sample in samples])
+    masks = np.stack([read_mask(sample, 224) for sample in samples]).reshape(-1, 14, 16, 14, 16)
+    hurt = torch.tensor(masks.mean((2, 4)) > 0.5)  # (N, 14, 14): tokens of which more than half is marked
+    features = extract_features(detector.backbone, [sample.path for sample in samples], CACHE)
+    marred = torch.cat([detector.standardize(features[some]) for some in torch.arange(len(samples)).split(32)])
+    rebuilt = rebuild(detector, marred, class_ids)
+    residual = (rebuilt - marred).norm(dim=1)  # (N, 14, 14)
+    score = image_score(upsample(residual, (224, 224)))
+
+    pairs = [i for i, s in enumerate(samples) if s.label and int(s.path.stem) < TWINS and hurt[i].any()]
+    twins = [draw(samples[i].class_name, "defective", int(samples[i].path.stem), defect=None)[0] for i in pairs]
+    pictures = torch.stack([detector.backbone.preprocess(twin) for twin in twins])
+    clean = torch.cat([detector.standardize(detector.backbone(some)) for some in pictures.split(16)])
+    at = hurt[pairs]
+    difference = (marred[pairs] - clean).movedim(1, -1)[at]  # (T, C)
+    change = (rebuilt[pairs] - rebuild(detector, clean, class_ids[pairs])).movedim(1, -1)[at]
+    per_class = [auroc(label[class_ids == c], score[class_ids == c].numpy()) for c in class_ids.unique()]
+    return {
+        "normal": float(residual[label == 0].mean()),
+        "worst": float(score[label == 0].mean()),
+        "defect": float(residual[hurt].mean()),
+        "auroc": float(np.mean(per_class)),
+        "survival": float((change * difference).sum() / difference.square().sum()),
+    }
+
+
+def rebuild(detector: Detector, features: Tensor, class_ids: Tensor) -> Tensor:
+    """Standardised features (N, C, H, W) -> their reconstruction, the same shape."""
+    parts = zip(features.split(32), class_ids.split(32), strict=True)
+    return torch.cat([detector.model(some, ids).reconstruction for some, ids in parts])
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="run folder, trained on data/foundry")
+    parser.add_argument("--out", type=Path, default=Path("data/results/survival.csv"), help="csv; a row is appended")
+    options = parser.parse_args()
+    detector = Detector.load(options.run)
+    config = detector.config
+    row = {
+        "method": config.method, "seed": config.seed, "steps": config.steps,
+        **{name: round(value, 4) for name, value in measure(detector).items()},
+        "machine": ablate._processor(), "commit": ablate._commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "command": f"python benchmarks/survival.py --run {options.run}",
+    }  # fmt: skip
+    print(row)
+    new = not options.out.exists()
+    with options.out.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+if __name__ == "__main__":
+    main()
