@@ -39,6 +39,7 @@ VARIANTS: dict[str, dict] = {
     "random start without revival": {"init": "random", "revive": False},
     "random start": {"init": "random"},
     "no revival": {"revive": False},
+    "balanced update": {"update": "balanced"},
     "64 codes": {"codes": 64},
     "128 codes": {"codes": 128},
     "1024 codes": {"codes": 1024},
@@ -48,6 +49,7 @@ VARIANTS: dict[str, dict] = {
     "lite2": {"backbone": "tf_efficientnet_lite2"},
     "continuous": {"method": "continuous", "score": "residual"},
     "nearest neighbour": {"method": "knn", "score": "residual"},
+    "nearest neighbour at grid 28": {"method": "knn", "score": "residual", "grid": 28},
 }
 # Other ways of evaluating the same trained run; they cost no training.
 READINGS: dict[str, dict] = {

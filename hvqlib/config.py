@@ -40,7 +40,7 @@ class Config:
 
     # Codebooks (section 3.2)
     codes: int = 512  # K, a level and class
-    decay: float = 0.95  # of the moving averages; 0.99 in the release, whose runs are a hundred times longer
+    decay: float = 0.95  # of the moving averages; 0.99 in the release, whose runs have 250 times as many steps
     commitment: float = 0.25  # weight of the commitment loss
     init: str = "kmeans"  # "kmeans" on training tokens | "random" as released
     revive: bool = True  # give codes nobody uses to badly quantised tokens
