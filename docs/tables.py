@@ -32,6 +32,7 @@ METRICS = {
 NAMES = {
     "full": "HVQ-Trans",
     "no transport score": "HVQ-Trans, by the residual alone",
+    "no place calibration": "HVQ-Trans, calibrated by class alone",
     "inferred class": "HVQ-Trans, class inferred",
     "continuous": "continuous twin",
     "nearest neighbour": "nearest neighbour",
