@@ -83,7 +83,7 @@ def test_saved_results_say_how_they_came_about(name):
         values = [[c[m] for c in json.loads(row["classes"]).values() if c[m] is not None] for m in METRICS]
         for metric, some in zip(METRICS, values, strict=True):  # the mean is that of the classes that have it
             assert abs(float(row[metric]) - sum(some) / len(some)) < 1e-4
-    assert {"full", "nearest neighbour", *READINGS} <= {variant for variant, _, _ in seeds}
+    assert {"full", "continuous", "nearest neighbour", *READINGS} <= {variant for variant, _, _ in seeds}
     assert all(sorted(found) == [0, 1, 2] for found in seeds.values()), seeds
 
 
