@@ -140,7 +140,7 @@ def gain(found: Sequence[dict[str, str]], whole: Sequence[dict[str, str]], metri
 
 
 def curves() -> str:
-    """One training for each length, seed 0, on real images: the longer, the better?"""
+    """One training for each length, seed 0, on the photographs."""
     body = []
     for variant in [name for name in NAMES if any(row["variant"] == name for row in rows("curves"))]:
         found = sorted(rows("curves", variant=variant), key=lambda row: int(row["steps"]))
@@ -210,6 +210,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "methods": methods,
     "classes": classes,
     "ablations": ablations,
+    "curves": curves,
     "readings": readings,
     "scale": scale,
     "inference": inference,
