@@ -113,15 +113,11 @@ def ablations() -> str:
     for variant in dict.fromkeys(row["variant"] for row in rows("ablations")):
         line = [variant]
         for data in sets:
-            found = [row for row in rows("ablations", data=data) if row["variant"] == variant]
+            found = rows("ablations", data=data, variant=variant)
             whole = rows("ablations", data=data, variant="full")
             for metric in ("image_auroc", "pixel_auroc"):
-                if not found:
-                    line.append("n/a")
-                elif variant == "full":
-                    line.append(spread(row[metric] for row in whole))
-                else:
-                    line.append(gain(found, whole, metric))
+                own = variant == "full"
+                line.append(spread(row[metric] for row in whole) if own else gain(found, whole, metric))
         body.append(line)
     return table(["variant", *(f"{data}, {m} AUROC" for data in sets for m in ("image", "pixel"))], body)
 
@@ -142,7 +138,8 @@ def gain(found: Sequence[dict[str, str]], whole: Sequence[dict[str, str]], metri
 def curves() -> str:
     """One training for each length, seed 0, on the photographs."""
     body = []
-    for variant in [name for name in NAMES if any(row["variant"] == name for row in rows("curves"))]:
+    there = {row["variant"] for row in rows("curves")}
+    for variant in [name for name in NAMES if name in there]:
         found = sorted(rows("curves", variant=variant), key=lambda row: int(row["steps"]))
         body += [
             [NAMES[variant], row["steps"], f"{float(row['cpu_seconds']) / 60:.1f}",
