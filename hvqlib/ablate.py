@@ -44,6 +44,7 @@ VARIANTS: dict[str, dict] = {
     "128 codes": {"codes": 128},
     "1024 codes": {"codes": 1024},
     "2048 codes": {"codes": 2048},
+    "batches of 8": {"batch_size": 8},
     "sampled features": {"pooling": "bilinear"},
     "lite1": {"backbone": "tf_efficientnet_lite1"},
     "lite2": {"backbone": "tf_efficientnet_lite2"},
