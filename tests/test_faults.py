@@ -18,6 +18,7 @@ import shutil
 import signal
 import struct
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -32,6 +33,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from tqdm.auto import tqdm
 
 from hvqlib import cli, config
 from hvqlib.backbone import Backbone
@@ -280,8 +282,10 @@ def test_the_table_of_contributing_names_every_fault():
     assert len(FAULTS) >= 40
 
 
-def test_two_hundred_kills_lose_no_more_than_the_steps_since_the_last_checkpoint(small_data, tmp_path):
+def test_two_hundred_kills_lose_no_more_than_the_steps_since_the_last_checkpoint(small_data, tmp_path, monkeypatch):
     # In a process of its own: one that has only one thread may be copied while it runs.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     process = get_context("spawn").Process(target=kill_often, args=(small_data, tmp_path))
     process.start()
     process.join()
@@ -290,13 +294,15 @@ def test_two_hundred_kills_lose_no_more_than_the_steps_since_the_last_checkpoint
 
 def kill_often(small_data: Path, tmp_path: Path) -> None:
     """A copy of this process trains, and is killed at a random moment, 200 times."""
-    torch.set_num_threads(1)
+    tqdm.monitor_interval = 0  # no second thread
+    tqdm.set_lock(threading.RLock())  # its own lock is shared by all copies, and one killed while it holds it stops all
     every, steps, kills = 5, 100_000, 200
     settings = replace(SMALL, steps=steps)
     dataset = load_dataset(small_data)
     backbone = Backbone(image_size=64, grid=4)
     sys.modules["hvqlib.train"].Backbone = lambda *_: backbone  # so that the time goes into training
     train_run(replace(settings, steps=1), dataset, tmp_path / "warm", cache=tmp_path / "cache", progress=False)
+    assert threading.active_count() == 1
     reached = mmap.mmap(-1, 8)  # what the copied process tells: the step that it is at
 
     def watch(_: object, history: list) -> None:
