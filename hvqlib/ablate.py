@@ -35,6 +35,7 @@ VARIANTS: dict[str, dict] = {
     "full": {},
     "no hierarchy": {"hierarchy": False},
     "no switching": {"unified": True},
+    "no switching but 3072 codes": {"unified": True, "codes": 3072},
     "transport loss": {"transport": 0.01},
     "random start without revival": {"init": "random", "revive": False},
     "random start": {"init": "random"},
