@@ -28,14 +28,16 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from hvqlib.backbone import Backbone, Standardize
-from hvqlib.calibrate import Calibration, signal_weights
-from hvqlib.classes import ClassCentroids
 from hvqlib.config import PRESETS
-from hvqlib.course import foundry
-from hvqlib.data import read_image
-from hvqlib.evaluate import Detector, predict
-from hvqlib.model import HVQTrans, image_score, upsample
+from hvqlib.course.material import foundry
+from hvqlib.data.images import read_image
+from hvqlib.detector.anomaly_map import image_score, upsample
+from hvqlib.detector.calibration import Calibration, signal_weights
+from hvqlib.detector.class_guess import ClassCentroids
+from hvqlib.detector.detector import Detector, predict
+from hvqlib.features.backbone import Backbone
+from hvqlib.features.standardize import Standardize
+from hvqlib.model.hvq_trans import HVQTrans
 
 CLASSES = 15
 

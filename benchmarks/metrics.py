@@ -17,7 +17,7 @@ import time
 import numpy as np
 from scipy import ndimage
 
-from hvqlib.metrics import METRICS, aupro, mean_over_classes, summarize
+from hvqlib.evaluation.metrics import METRICS, all_metrics, aupro, mean_over_classes
 
 
 def draw(random: np.random.Generator, size: int, hurt: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +60,7 @@ def main() -> None:
         )
         labels, scores = masks.any((1, 2)), maps.max((1, 2))
         began = time.perf_counter()
-        per_class[str(class_id)] = summarize(labels, scores, masks, maps)
+        per_class[str(class_id)] = all_metrics(labels, scores, masks, maps)
         seconds += time.perf_counter() - began
         began = time.perf_counter()
         aupro(masks, maps)

@@ -19,14 +19,16 @@ from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 from torch.nn import functional as F
 
-from hvqlib.ablate import _commit, _processor
-from hvqlib.backbone import extract_features
-from hvqlib.calibrate import Calibration
-from hvqlib.data import AnomalyDataset, Sample, load_dataset, read_mask
-from hvqlib.evaluate import Detector
-from hvqlib.metrics import mean_over_classes, summarize
-from hvqlib.model import image_score, upsample
-from hvqlib.train import held_out
+from benchmarks.ablate import _commit, _processor
+from hvqlib.data.dataset import AnomalyDataset, load_dataset
+from hvqlib.data.images import read_mask
+from hvqlib.data.layouts import Sample
+from hvqlib.detector.anomaly_map import image_score, upsample
+from hvqlib.detector.calibration import Calibration
+from hvqlib.detector.detector import Detector
+from hvqlib.evaluation.metrics import all_metrics, mean_over_classes
+from hvqlib.features.extraction import extract_features
+from hvqlib.training.train import held_out
 
 COLUMNS = ("data", "seed", "steps", "reading", "image_auroc", "pixel_auroc", "aupro", "machine", "commit", "date",
            "command")  # fmt: skip
@@ -81,7 +83,7 @@ class Run:
         for c, name in enumerate(self.dataset.classes):
             mine = (self.test_ids == c).numpy()
             pixels = (self.masks[c], maps.numpy()[mine]) if c in self.masks else ()
-            found[name] = summarize(label[mine], scores.numpy()[mine].tolist(), *pixels)
+            found[name] = all_metrics(label[mine], scores.numpy()[mine].tolist(), *pixels)
         return mean_over_classes(found)
 
 

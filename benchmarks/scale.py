@@ -24,9 +24,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hvqlib.backbone import Backbone, stored_features
 from hvqlib.config import PRESETS
-from hvqlib.features import FeatureFile
+from hvqlib.features.backbone import Backbone
+from hvqlib.features.extraction import stored_features
+from hvqlib.features.feature_file import FeatureFile
 
 STEP = """
 import json, resource, sys, time

@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hvqlib.ablate import _commit, _processor
-from hvqlib.backbone import extract_features
-from hvqlib.course import CACHE, foundry
-from hvqlib.data import read_mask
-from hvqlib.evaluate import Detector
-from hvqlib.metrics import auroc
-from hvqlib.model import image_score, upsample
-from hvqlib.synthetic import draw
+from benchmarks.ablate import _commit, _processor
+from hvqlib.course.foundry.dataset import draw_picture
+from hvqlib.course.material import CACHE, foundry
+from hvqlib.data.images import read_mask
+from hvqlib.detector.anomaly_map import image_score, upsample
+from hvqlib.detector.detector import Detector
+from hvqlib.evaluation.metrics import auroc
+from hvqlib.features.extraction import extract_features
 
 COLUMNS = ("method", "seed", "steps", "normal", "worst", "defect", "auroc", "survival", "machine", "commit", "date",
            "command")  # fmt: skip
@@ -49,7 +49,7 @@ def measure(detector: Detector) -> dict[str, float]:
     score = image_score(upsample(residual, (224, 224)))
 
     pairs = [i for i, s in enumerate(samples) if s.label and int(s.path.stem) < TWINS and hurt[i].any()]
-    twins = [draw(samples[i].class_name, "defective", int(samples[i].path.stem), defect=None)[0] for i in pairs]
+    twins = [draw_picture(samples[i].class_name, "defective", int(samples[i].path.stem), defect=None)[0] for i in pairs]
     pictures = torch.stack([detector.backbone.preprocess(twin) for twin in twins])
     clean = torch.cat([detector.standardize(detector.backbone(some)) for some in pictures.split(16)])
     at = hurt[pairs]

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import torch
 
-from hvqlib.backbone import Backbone, Standardize, extract_features
 from hvqlib.config import PRESETS, Config
-from hvqlib.data import load_dataset
-from hvqlib.model import HVQTrans
+from hvqlib.data.dataset import load_dataset
+from hvqlib.features.backbone import Backbone
+from hvqlib.features.extraction import extract_features
+from hvqlib.features.standardize import Standardize
+from hvqlib.model.hvq_trans import HVQTrans
 
 
 def step(model: HVQTrans, optimizer: torch.optim.Optimizer, features: torch.Tensor, class_ids: torch.Tensor) -> None:

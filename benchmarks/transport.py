@@ -14,7 +14,7 @@ import warnings
 
 import torch
 
-from hvqlib.transport import TransportWarning, cost, plan
+from hvqlib.model.transport import TransportWarning, cost, plan
 
 
 def seconds(kind: str, reg: float, repeats: int = 5) -> float:

@@ -1,9 +1,35 @@
 """HVQ-Trans for learning and for use: one model finds the defects of many products, trained on normal images only."""
 
-from .config import PRESETS, Config, InputError
-from .data import load_dataset
-from .evaluate import Detector, evaluate, predict
-from .model import HVQTrans
-from .train import train
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["PRESETS", "Config", "Detector", "HVQTrans", "InputError", "evaluate", "load_dataset", "predict", "train"]
+if TYPE_CHECKING:
+    from hvqlib.config import PRESETS as PRESETS
+    from hvqlib.config import Config as Config
+    from hvqlib.data.dataset import load_dataset as load_dataset
+    from hvqlib.detector.detector import Detector as Detector
+    from hvqlib.detector.detector import predict as predict
+    from hvqlib.errors import InputError as InputError
+    from hvqlib.evaluation.evaluate import evaluate as evaluate
+    from hvqlib.model.hvq_trans import HVQTrans as HVQTrans
+    from hvqlib.training.train import train as train
+
+_HOMES = {
+    "Config": "hvqlib.config",
+    "Detector": "hvqlib.detector.detector",
+    "HVQTrans": "hvqlib.model.hvq_trans",
+    "InputError": "hvqlib.errors",
+    "PRESETS": "hvqlib.config",
+    "evaluate": "hvqlib.evaluation.evaluate",
+    "load_dataset": "hvqlib.data.dataset",
+    "predict": "hvqlib.detector.detector",
+    "train": "hvqlib.training.train",
+}
+__all__ = list(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, loaded with its room when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hvqlib' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .config import InputError, RunError
-from .options import parser, settings
+from hvqlib.cli_options import parser, settings
+from hvqlib.errors import InputError, RunError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,36 +44,36 @@ def _data(options: argparse.Namespace) -> None:
 
 
 def _foundry(options: argparse.Namespace) -> None:
-    from .synthetic import draw_foundry
+    from hvqlib.course.foundry.dataset import draw_foundry
 
     drawn = draw_foundry(options.out, options.seed)
     print(f"{options.out}: {'drawn' if drawn else 'already there'}", file=sys.stderr)
 
 
 def _check(options: argparse.Namespace) -> None:
-    from .check import check, table
+    from hvqlib.data.inspection import inspect_folder, report_table
 
-    report = check(options.folder)
-    print(json.dumps(report, indent=2) if options.json else table(report))
+    report = inspect_folder(options.folder)
+    print(json.dumps(report, indent=2) if options.json else report_table(report))
     if not report["usable"]:
         raise InputError(f"'{options.folder}' cannot be used yet: see what is marked as a problem.")
 
 
 def _get(options: argparse.Namespace) -> None:
-    from .download import MVTEC_STEPS, get
+    from hvqlib.data.download import MVTEC_STEPS, fetch_dataset
 
     out = options.out or Path("data") / options.source
-    if get(options.source, out, options.archive):
+    if fetch_dataset(options.source, out, options.archive):
         print(f"{out}: unpacked. To look it over: hvq data check {out}", file=sys.stderr)
     else:
         print(MVTEC_STEPS)
 
 
 def _train(options: argparse.Namespace) -> None:
-    from . import parallel
-    from .data import load_dataset
-    from .run import read_checkpoint
-    from .train import train
+    from hvqlib import processes
+    from hvqlib.data.dataset import load_dataset
+    from hvqlib.detector.run_folder import read_checkpoint
+    from hvqlib.training.train import train
 
     if options.checkpoint_every < 1:
         raise InputError(f"--checkpoint-every is {options.checkpoint_every}; it must be 1 or more.")
@@ -87,11 +87,11 @@ def _train(options: argparse.Namespace) -> None:
         checkpoint_every=options.checkpoint_every,
         device=options.device,
     )
-    if parallel.rank():
+    if processes.rank():
         return  # process 0 tells
     tensors, state = read_checkpoint(options.out)
     if "history" in tensors:
-        from .plots import curves
+        from hvqlib.evaluation.figures import curves
 
         curves(tensors["history"].numpy(), options.out / "curves.png")
     print(f"{options.out}: {state['step']} steps, {state['seconds']:.0f} s", file=sys.stderr)
@@ -100,10 +100,11 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from .data import load_dataset
-    from .evaluate import Detector, evaluate, table
-    from .plots import gallery
-    from .run import write_atomic
+    from hvqlib.data.dataset import load_dataset
+    from hvqlib.detector.detector import Detector
+    from hvqlib.evaluation.evaluate import evaluate, metrics_table
+    from hvqlib.evaluation.figures import gallery
+    from hvqlib.files import write_atomic
 
     detector = Detector.load(options.run, options.device)
     result = evaluate(
@@ -122,17 +123,17 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.json == "":
         print(text.decode(), end="")
         return
-    print(table(result.metrics))
+    print(metrics_table(result.metrics))
     if options.labels == "inferred":
         shares = [f"{k} {'n/a' if v is None else f'{v:.3f}'}" for k, v in result.metrics["class_accuracy"].items()]
         print(f"class accuracy: {', '.join(shares)}")
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from .data import read_image
-    from .evaluate import CHUNK, Detector, predict
-    from .plots import heat_map
-    from .run import write_atomic
+    from hvqlib.data.images import read_image
+    from hvqlib.detector.detector import CHUNK, Detector, predict
+    from hvqlib.evaluation.figures import heat_map
+    from hvqlib.files import write_atomic
 
     rows = []
     stems = [path.stem for path in options.images]
@@ -157,7 +158,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from .run import export
+    from hvqlib.detector.run_folder import export
 
     export(options.run, options.out)
     if options.json:
@@ -165,7 +166,8 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _ablate(options: argparse.Namespace) -> None:
-    from .ablate import VARIANTS, ablate
+    from benchmarks.ablate import ablate
+    from hvqlib.course.results import VARIANTS
 
     if options.workers < 1:
         raise InputError(f"--workers is {options.workers}; it must be 1 or more.")

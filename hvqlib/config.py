@@ -5,13 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-
-class InputError(ValueError):
-    """Bad input, told to the person at the keyboard: what was wrong, where, what to do."""
-
-
-class RunError(RuntimeError):
-    """A run that cannot go on through no fault of its input: what happened, what is kept, what to do."""
+from hvqlib.errors import InputError
 
 
 @dataclass(frozen=True)

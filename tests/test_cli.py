@@ -48,7 +48,9 @@ def test_baselines_and_resume(small_preset, small_data, tmp_path, monkeypatch):
 
 def test_foundry_is_drawn_once(tmp_path, monkeypatch, capsys):
     calls = []
-    monkeypatch.setattr("hvqlib.synthetic.draw_foundry", lambda out, seed: calls.append((out.name, seed)) or True)
+    monkeypatch.setattr(
+        "hvqlib.course.foundry.dataset.draw_foundry", lambda out, seed: calls.append((out.name, seed)) or True
+    )
     assert cli.main(["data", "foundry", "--out", str(tmp_path / "f"), "--seed", "2"]) == 0
     assert calls == [("f", 2)] and "drawn" in capsys.readouterr().err
 

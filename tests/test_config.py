@@ -3,7 +3,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from hvqlib.config import PRESETS, Config, InputError
+from hvqlib.config import PRESETS, Config
+from hvqlib.errors import InputError
 
 
 def test_json_round_trip():

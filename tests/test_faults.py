@@ -36,11 +36,11 @@ from safetensors.torch import save_file
 from tqdm.auto import tqdm
 
 from hvqlib import cli, config
-from hvqlib.backbone import Backbone
 from hvqlib.config import Config
-from hvqlib.data import load_dataset
-from hvqlib.run import read_checkpoint
-from hvqlib.train import train as train_run
+from hvqlib.data.dataset import load_dataset
+from hvqlib.detector.run_folder import read_checkpoint
+from hvqlib.features.backbone import Backbone
+from hvqlib.training.train import train as train_run
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = "train --data data --out new --steps 3"
@@ -300,7 +300,7 @@ def kill_often(small_data: Path, tmp_path: Path) -> None:
     settings = replace(SMALL, steps=steps)
     dataset = load_dataset(small_data)
     backbone = Backbone(image_size=64, grid=4)
-    sys.modules["hvqlib.train"].Backbone = lambda *_: backbone  # so that the time goes into training
+    sys.modules["hvqlib.training.train"].Backbone = lambda *_: backbone  # so that the time goes into training
     train_run(replace(settings, steps=1), dataset, tmp_path / "warm", cache=tmp_path / "cache", progress=False)
     assert threading.active_count() == 1
     reached = mmap.mmap(-1, 8)  # what the copied process tells: the step that it is at

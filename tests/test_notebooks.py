@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 ORDER = [path.stem for path in PATHS]
-PRODUCING = {"print", "show", "check", "panel", "easel", "display"}  # what always leaves an output
+PRODUCING = {"print", "show", "check", "panel", "paint_panel", "display"}  # what always leaves an output
 
 
 @pytest.fixture(params=PATHS, ids=ORDER)
@@ -110,7 +110,9 @@ def test_anatomy(path: Path, notebook: NotebookNode) -> None:
 
 def test_every_widget_has_a_static_twin(notebook: NotebookNode) -> None:
     cells = code(notebook)
-    moved = [i for i, cell in enumerate(cells) if any(name(call) in ("panel", "easel") for call in calls(cell.source))]
+    moved = [
+        i for i, cell in enumerate(cells) if any(name(call) in ("panel", "paint_panel") for call in calls(cell.source))
+    ]
     assert moved, "nothing to move"
     for i in moved:
         draw = calls(cells[i].source)[-1].args[0]
@@ -192,7 +194,7 @@ def rebound(sources: list[str]) -> list[tuple[str, set[str]]]:
     found = []
     for i, source in enumerate(sources):
         for call in calls(source):
-            if name(call) in ("panel", "easel") and call.args and isinstance(call.args[0], ast.Name):
+            if name(call) in ("panel", "paint_panel") and call.args and isinstance(call.args[0], ast.Name):
                 names = needed(call.args[0].id, sources)
                 found += [(call.args[0].id, names & bound(later)) for later in sources[i + 1 :] if names & bound(later)]
     return found

@@ -9,11 +9,13 @@ import shutil
 
 import pytest
 
-from hvqlib import course, evaluate
-from hvqlib.ablate import READINGS, VARIANTS, read_rows
-from hvqlib.cli import parser
-from hvqlib.course import DATA
-from hvqlib.metrics import METRICS
+from benchmarks.ablate import READINGS
+from hvqlib import evaluate
+from hvqlib.cli_options import parser
+from hvqlib.course import checks as course
+from hvqlib.course.material import DATA
+from hvqlib.course.results import VARIANTS, read_rows
+from hvqlib.evaluation.metrics import METRICS
 
 ROOT = DATA.parent
 

@@ -10,7 +10,7 @@ def _strict():
 
     import numpy as np
 
-    from hvqlib import course
+    from hvqlib.course import checks as course
 
     plain = course.check
 

@@ -1,0 +1,1 @@
+"""Signals -> calibrated map, score and verdict; a run on disk."""

@@ -1,0 +1,35 @@
+"""Which class an unlabelled image belongs to, from its frozen features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hvqlib.features.feature_file import Features
+
+
+class ClassCentroids(nn.Module):
+    """Nearest class centroid of an image's mean feature vector, each channel in units of its spread within classes.
+
+    A linear discriminant with a diagonal covariance. Buffers: `centroids` (classes, C), `spread` (C,).
+    """
+
+    centroids: Tensor
+    spread: Tensor
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("centroids", torch.zeros(classes, channels))
+        self.register_buffer("spread", torch.ones(channels))
+
+    def fit(self, features: Tensor | Features, class_ids: Tensor) -> None:
+        """From standardised training features (N, C, H, W) and their classes (N,)."""
+        vectors = torch.stack([f.mean((1, 2)) for f in features])  # (N, C)
+        for c in class_ids.unique().tolist():
+            self.centroids[c] = vectors[class_ids == c].mean(0)
+        self.spread = (vectors - self.centroids[class_ids]).square().mean(0).sqrt().clamp(min=1e-3)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, C, H, W) -> class ids (B,)."""
+        vectors = features.mean((2, 3))
+        return torch.cdist(vectors / self.spread, self.centroids / self.spread).argmin(1)

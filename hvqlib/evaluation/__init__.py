@@ -1,0 +1,1 @@
+"""Verdicts -> table and figures."""

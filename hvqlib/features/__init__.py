@@ -1,0 +1,1 @@
+"""Image -> frozen features, kept on disk."""

@@ -1,0 +1,139 @@
+"""The frozen backbone: an ImageNet network from timm, and its features kept on disk.
+
+Four feature maps (strides 2, 4, 8, 16 for an EfficientNet) are brought to one grid and
+concatenated. The network never learns, so the features of an image are computed only once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+
+from hvqlib.errors import InputError
+from hvqlib.features.pretrained_weights import build_network, pixel_normalisation, skip_unused
+
+
+class Backbone(nn.Module):
+    """Frozen features of a timm network, on one grid.
+
+    Parameters
+    ----------
+    name : str
+        Any timm model that can return four feature maps (``features_only``).
+    image_size : int
+        Side S of the square image the network sees.
+    grid : int
+        Side g of the grid that all four maps are brought to.
+    pooling : str
+        How. "area": a cell is the mean of what it covers (a map coarser than the grid is interpolated). "bilinear":
+        its value is taken between the four nearest places, corners aligned, as the paper's released code does
+        (``nn.UpsamplingBilinear2d``); of a map eight times finer than the grid that leaves 15 in 16 places unread.
+    weights : str or Path
+        "pretrained"; "random" (for tests and timing); or a file of tensors (see `pretrained`).
+
+    Attributes
+    ----------
+    channels : int
+        C, the channels of the four maps together: 192 for tf_efficientnet_lite0, 272 for the
+        paper's tf_efficientnet_b4.
+    mean, std : ndarray of float32, shape (3,)
+        Pixel normalisation, for pixels in 0 to 255.
+
+    Raises
+    ------
+    InputError
+        timm does not know the name, the network has no four maps at this size, or its weights
+        cannot be had.
+    """
+
+    def __init__(
+        self,
+        name: str = "tf_efficientnet_lite0",
+        image_size: int = 224,
+        grid: int = 14,
+        pooling: str = "area",
+        weights: str | Path = "pretrained",
+    ):
+        super().__init__()
+        self.name, self.image_size, self.grid, self.pooling = name, image_size, grid, pooling
+        net: Any = build_network(name, weights)
+        self.net = skip_unused(net).requires_grad_(False)
+        self.mean, self.std = pixel_normalisation(name, self.net)
+        self.eval()
+        channels = net.feature_info.channels()
+        try:
+            with torch.no_grad():
+                maps = self.net(torch.zeros(1, 3, image_size, image_size))
+            if [m.shape[1] for m in maps] != channels:
+                raise ValueError("its maps are not channels first")
+        except Exception as error:
+            raise InputError(
+                f"The backbone '{name}' gives no four maps for images of {image_size} pixels: use "
+                f"another image size or e.g. tf_efficientnet_lite0 ({error})."
+            ) from error
+        self.channels = sum(channels)
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Stay in evaluation mode whatever is asked: batch norm must never see training batches."""
+        return super().train(False)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over name, weights, pixel normalisation and pooling; hashed again at every look."""
+        constants = [self.name, self.mean.tolist(), self.std.tolist(), self.pooling]
+        digest = hashlib.sha256(json.dumps(constants).encode())
+        for key, tensor in self.net.state_dict().items():
+            digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def preprocess(self, image: np.ndarray) -> torch.Tensor:
+        """Resize an image to the square the network sees, and normalise its pixels.
+
+        Parameters
+        ----------
+        image : ndarray of uint8, shape (H, W, 3)
+
+        Returns
+        -------
+        Tensor of float32, shape (3, S, S)
+            Bilinear with antialiasing (PIL). The aspect ratio is not kept, as in the released code.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise InputError(f"An image should be uint8 of shape (H, W, 3), not {image.dtype} {image.shape}.")
+        size = (self.image_size, self.image_size)
+        small = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
+        pixels = (np.asarray(small, dtype=np.float32) - self.mean) / self.std  # (S, S, 3)
+        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Features on one grid.
+
+        Parameters
+        ----------
+        images : Tensor of float32, shape (B, 3, S, S)
+            From `preprocess`.
+
+        Returns
+        -------
+        Tensor of float32, shape (B, C, g, g)
+        """
+        # The same sums in another order, for which CPUs have faster convolutions.
+        images = images.to(memory_format=torch.channels_last)
+        maps = [self._fit(m.float()) for m in self.net(images)]  # of (B, C_l, h_l, w_l), large to small
+        return torch.cat(maps, dim=1).contiguous()  # (B, C, g, g)
+
+    def _fit(self, one: torch.Tensor) -> torch.Tensor:
+        """A map (B, C_l, h, w) on the grid, (B, C_l, g, g)."""
+        size = (self.grid, self.grid)
+        if self.pooling == "area" and min(one.shape[2:]) >= self.grid:
+            return F.adaptive_avg_pool2d(one, size)
+        return F.interpolate(one, size, mode="bilinear", align_corners=self.pooling == "bilinear")

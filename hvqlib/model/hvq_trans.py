@@ -1,0 +1,153 @@
+"""HVQTrans: features and class ids in; reconstruction, codes and anomaly maps out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hvqlib.config import Config
+from hvqlib.model.codebooks import HierarchicalQuantizer
+from hvqlib.model.transformer import Decoder, Encoder, PositionEmbedding
+from hvqlib.model.transport import cost, plan, released_score, transport_loss, transport_score
+
+RELEASED_WEIGHT = 80.0  # of the transport score in the release's anomaly map
+
+
+FAR = 1e4  # standard deviations; features beyond carry no more information and could overflow
+
+
+@dataclass
+class Output:
+    """What the model says of a batch. Levels run top, then deep to shallow: (top,) 3, 2, 1, 0."""
+
+    reconstruction: Tensor  # (B, C, H, W), of the features
+    codes: tuple[Tensor, ...]  # z_3, z_2, z_1, z_0: each (B, L, 2D), straight-through
+    code_ids: Tensor | None  # (B, 5, L), top first; None for the continuous model
+    states: tuple[Tensor, ...]  # h_0 ... h_4: each (B, L, D)
+    commitment: Tensor  # (), summed over the five codebooks
+    tokens: tuple[Tensor, ...]  # what was quantised, top first: (B, L, D), then (B, L, 2D); () when continuous
+
+
+class HVQTrans(nn.Module):
+    """Hierarchical vector quantised Transformer (Lu et al., NeurIPS 2023).
+
+    Parameters
+    ----------
+    config : width, codes, layers and so on; `method` "continuous" passes every quantiser through.
+    channels : C, of the features.
+    classes : how many classes; each has its own codebooks and its own output head.
+    grid : (H, W) of the features; `config.grid` squared when not given.
+    """
+
+    def __init__(self, config: Config, channels: int, classes: int, grid: tuple[int, int] | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.grid = grid or (config.grid, config.grid)
+        width, shape = config.width, (config.heads, config.feedforward, config.dropout)
+        classes = 1 if config.unified else classes
+        self.project = nn.Linear(channels, width)
+        self.position = PositionEmbedding(self.grid, width)
+        self.encoder = Encoder(config.layers, width, *shape)
+        self.quantizer = (
+            HierarchicalQuantizer(
+                config.layers if config.hierarchy else 0,
+                classes,
+                config.codes,
+                width,
+                config.decay,
+                config.revive,
+                config.update == "balanced",
+            )
+            if config.method == "hvq"
+            else None
+        )
+        self.decoder = Decoder(config.layers, 2 * width, *shape)
+        bound = (2 * width) ** -0.5  # as nn.Linear
+        self.head_weight = nn.Parameter(torch.empty(classes, channels, 2 * width).uniform_(-bound, bound))
+        self.head_bias = nn.Parameter(torch.empty(classes, channels).uniform_(-bound, bound))
+
+    @property
+    def classes(self) -> int:
+        """How many classes the model switches between; 1 when unified."""
+        return len(self.head_bias)
+
+    def switch(self, class_ids: Tensor) -> Tensor:
+        """Which codebooks and head the images of each class use, (B,)."""
+        return torch.zeros_like(class_ids) if self.config.unified else class_ids
+
+    def encode(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Features (B, C, H, W) -> states h_0..h_4, each (B, L, D)."""
+        tokens = self.project(features.flatten(2).transpose(1, 2))  # (B, L, D)
+        return self.encoder(tokens, self.position())
+
+    def decode(self, codes: tuple[Tensor, ...], class_ids: Tensor) -> Tensor:
+        """Codes z_3..z_0 -> reconstruction (B, C, H, W), by each image's own head."""
+        position = self.position().repeat(1, 2)  # (L, 2D)
+        tokens = self.decoder(codes, position)  # (B, L, 2D)
+        # index_select, not [class_ids]: the gradient of indexing is summed in any order on several threads, and a
+        # run could not be repeated to the bit.
+        weight = self.head_weight.index_select(0, class_ids)  # (B, C, 2D)
+        bias = self.head_bias.index_select(0, class_ids)  # (B, C)
+        tokens = tokens @ weight.transpose(1, 2) + bias[:, None]  # (B, L, C)
+        return tokens.transpose(1, 2).unflatten(2, self.grid)
+
+    def forward(self, features: Tensor, class_ids: Tensor) -> Output:
+        """`features` (B, C, H, W), standardised; `class_ids` (B,) int64, any mixture of classes."""
+        class_ids = self.switch(class_ids)
+        states = self.encode(features)
+        if self.quantizer is None:
+            codes = tuple(torch.cat([state, states[-1]], -1) for state in reversed(states[:-1]))
+            ids, commitment, tokens = None, features.new_zeros(()), ()
+        else:
+            codes, ids, commitment, tokens = self.quantizer(states, class_ids)
+        return Output(self.decode(codes, class_ids), codes, ids, states, commitment, tokens)
+
+    def loss(self, features: Tensor, class_ids: Tensor, transport: float = 0.0) -> tuple[Tensor, Output]:
+        """Mean squared reconstruction error, weighted commitment, and `transport` times the transport loss of every
+        level. Paper, equation 6 and section 3.3."""
+        output = self(features, class_ids)
+        loss = (output.reconstruction.float() - features).square().mean() + self.config.commitment * output.commitment
+        if transport and self.quantizer is not None:
+            for tokens, quantizer in zip(output.tokens, self.quantizer.quantizers, strict=True):
+                moved = transport_loss(tokens, quantizer.codebook, self.switch(class_ids), self.config.transport_reg)
+                loss = loss + transport * moved
+        return loss, output
+
+    @torch.no_grad()
+    def signals(self, features: Tensor, class_ids: Tensor, wanted: Collection[int] | None = None) -> Tensor:
+        """What speaks against each place, (B, S, H, W), higher is worse; always finite.
+
+        First the residual: the norm over channels of features - reconstruction, in standardised feature units. With
+        codebooks also the transport score of each level, top first, then deep to shallow: the mean squared distance
+        under the conditional plan, both it and the temperature in units of the codebook's own quantisation error. Last
+        the released map, residual + 80 x transport score as released. Source: section 3.4. Signals that are not among
+        those `wanted` stay 0, which saves the time of computing them; all are when not given.
+        """
+        features = features.float().nan_to_num().clamp(-FAR, FAR)
+        output = self(features, class_ids)
+        residual = torch.linalg.vector_norm(output.reconstruction.float() - features, dim=1)  # (B, H, W)
+        if self.quantizer is None:
+            return residual[:, None]
+        class_ids, count = self.switch(class_ids), len(output.tokens) + 2
+        signals = residual.new_zeros(len(residual), count, *self.grid)
+        signals[:, 0] = residual
+        wanted = range(count) if wanted is None else wanted
+        for i, (tokens, quantizer) in enumerate(zip(output.tokens, self.quantizer.quantizers, strict=True), 1):
+            if i in wanted:
+                error = quantizer.error[class_ids].clamp(min=1e-12)[:, None, None]
+                moves = (cost(tokens, quantizer.codebook[class_ids]) / error).clamp(max=1e12)  # in units of that error
+                signals[:, i] = transport_score(moves, plan(moves, reg=1.0)).unflatten(1, self.grid)
+        if count - 1 in wanted:
+            released = released_score(tokens, quantizer.codebook[class_ids])  # level 0 came last
+            signals[:, -1] = residual + RELEASED_WEIGHT * released.unflatten(1, self.grid)
+        return signals
+
+    @torch.no_grad()
+    def start_codebooks(self, features: Tensor, class_id: int) -> None:
+        """k-means start of the codebooks of one class (0 when unified) from training features (N, C, H, W)."""
+        if self.quantizer is not None:
+            states = zip(*(self.encode(part) for part in features.split(16)), strict=True)
+            self.quantizer.start(tuple(torch.cat(level) for level in states), class_id)

@@ -1,0 +1,106 @@
+"""The bundled data set: the same bytes everywhere, exact masks, nothing half drawn."""
+
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hvqlib.course.foundry import PRODUCTS
+from hvqlib.course.foundry.dataset import COUNTS, draw_foundry, draw_picture, pictures_to_draw
+from hvqlib.course.foundry.drawing import Random
+from hvqlib.data.dataset import load_dataset
+from hvqlib.data.images import read_image, read_mask
+from hvqlib.errors import InputError
+
+HASHES = json.loads((Path(__file__).parents[2] / "fixtures/foundry_hashes.json").read_text())
+KINDS = [(product, kind) for product, (_, kinds) in PRODUCTS.items() for kind in (None, *kinds)]
+
+
+def digest(product: str, kind: str | None) -> str:
+    """SHA-256 of the pixels and the mask of one picture."""
+    picture, mask = draw_picture(product, "defective" if kind else "train", 3, defect=kind)
+    return hashlib.sha256(picture.tobytes() + mask.tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize(("product", "kind"), KINDS)
+def test_pixels_are_the_recorded_ones(product, kind):
+    assert digest(product, kind) == HASHES[f"{product}/{kind or 'good'}"]
+
+
+@pytest.mark.parametrize(("product", "kind"), [(p, k) for p, k in KINDS if k])
+def test_masks_are_exact(product, kind):
+    """Before the camera: outside the mask the clean twin to the bit, inside it another picture."""
+    function, _ = PRODUCTS[product]
+    for number in range(3):
+        hurt, mask = function(Random([5, number]), kind, Random([6, number]))
+        clean, nothing = function(Random([5, number]), None, Random([6, number]))
+        assert not nothing.any()
+        assert np.array_equal(hurt[~mask], clean[~mask])
+        changed = np.abs(hurt - clean).max(-1) > 2 / 255
+        assert changed[mask].mean() > (0.6 if kind in STRUCTURAL else 0.8)
+        assert 30 <= mask.sum() <= 0.2 * mask.size
+
+
+STRUCTURAL = ("misweave", "inlay", "cluster", "misplaced", "swapped")
+
+
+def test_plan_has_the_promised_numbers_and_kinds():
+    jobs = pictures_to_draw()
+    assert len(PRODUCTS) >= 6 and len(jobs) == len(set(jobs)) == len(PRODUCTS) * (60 + 15 + 30)
+    for product, (_, kinds) in PRODUCTS.items():
+        assert len(kinds) >= 4
+        per_kind = Counter(defect for p, split, _, defect in jobs if p == product and split == "defective")
+        assert set(per_kind) == set(kinds) and min(per_kind.values()) >= 5
+    assert COUNTS == {"train": 60, "good": 15, "defective": 30}
+
+
+def test_no_two_pictures_are_alike():
+    pictures = [draw_picture("capsule", split, n)[0].tobytes() for split in ("train", "good") for n in range(3)]
+    pictures.append(draw_picture("capsule", "train", 0, seed=1)[0].tobytes())
+    assert len(set(pictures)) == 7
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    root = tmp_path_factory.mktemp("drawn") / "foundry"
+    counts = {"train": 1, "good": 1, "defective": 2}
+    assert draw_foundry(root, counts=counts, workers=1)
+    return root, counts
+
+
+def test_folder_is_a_data_set_with_what_draw_gives(drawn):
+    root, _ = drawn
+    dataset = load_dataset(root)
+    assert set(dataset.classes) == set(PRODUCTS)
+    assert (len(dataset.train), len(dataset.test)) == (len(PRODUCTS), 3 * len(PRODUCTS))
+    for sample in dataset.test:
+        number = int(sample.path.stem)
+        kind = sample.defect if sample.label else None
+        picture, mask = draw_picture(sample.class_name, "defective" if kind else "good", number, defect=kind)
+        assert np.array_equal(read_image(sample.path), picture)
+        assert np.array_equal(read_mask(sample, 256), mask)
+
+
+def test_second_call_draws_nothing_and_other_content_is_refused(drawn, tmp_path):
+    root, counts = drawn
+    before = {p: p.stat().st_mtime_ns for p in root.rglob("*")}
+    assert not draw_foundry(root, counts=counts)
+    assert {p: p.stat().st_mtime_ns for p in root.rglob("*")} == before
+    with pytest.raises(InputError, match="other than this data set"):
+        draw_foundry(root, seed=1, counts=counts)
+    (tmp_path / "mine").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "mine/holiday.png")
+    with pytest.raises(InputError, match="other than this data set"):
+        draw_foundry(tmp_path / "mine")
+    assert (tmp_path / "mine/holiday.png").exists()
+
+
+def test_an_interrupted_drawing_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("hvqlib.course.foundry.dataset.pictures_to_draw", lambda counts: [("no such product", "train", 0, None)])
+    with pytest.raises(KeyError):
+        draw_foundry(tmp_path / "foundry", workers=1)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,173 @@
+"""The whole model: mixed batches against single images, the continuous baseline, maps by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hvqlib.config import Config
+from hvqlib.detector.anomaly_map import image_score, upsample
+from hvqlib.model.hvq_trans import RELEASED_WEIGHT, HVQTrans
+from hvqlib.model.transport import released_score
+
+SMALL = Config(width=16, heads=2, feedforward=32, codes=8, grid=4)
+
+
+@pytest.mark.parametrize(("classes", "grid", "channels"), [(1, (4, 4), 5), (7, (3, 5), 24), (40, (6, 6), 3)])
+def test_mixed_batch_equals_single_images(classes, grid, channels):
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, channels, classes, grid).eval()
+    features, class_ids = torch.randn(5, channels, *grid), torch.randint(classes, (5,))
+    whole = model(features, class_ids)
+    assert whole.reconstruction.shape == features.shape
+    assert whole.code_ids.shape == (5, 5, grid[0] * grid[1])
+    for i in range(5):
+        alone = model(features[i : i + 1], class_ids[i : i + 1])
+        torch.testing.assert_close(whole.reconstruction[i], alone.reconstruction[0], atol=1e-5, rtol=1e-4)
+    whole, each = model.signals(features, class_ids), zip(features, class_ids, strict=True)
+    each = [model.signals(f[None], c[None])[0] for f, c in each]
+    torch.testing.assert_close(whole, torch.stack(each), atol=1e-3, rtol=1e-3)
+
+
+def test_each_class_uses_its_own_head_and_codebooks():
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 2).eval()
+    features = torch.randn(1, 6, 4, 4)
+    zero, one = (model(features, torch.tensor([c])) for c in (0, 1))
+    assert not torch.equal(zero.codes[0], one.codes[0])
+    with torch.no_grad():
+        model.head_weight[1] += 1  # changes class 1 only
+    assert torch.equal(model(features, torch.tensor([0])).reconstruction, zero.reconstruction)
+    assert not torch.equal(model(features, torch.tensor([1])).reconstruction, one.reconstruction)
+
+
+def test_decoder_sees_the_image_through_code_ids_alone():
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 1).eval()
+    ids = torch.zeros(1, dtype=torch.long)
+    one = model(torch.randn(1, 6, 4, 4), ids)
+    other = model(one.reconstruction * 0 + torch.randn(1, 6, 4, 4), ids)
+    books = [q.codebook[0] for q in model.quantizer.levels]
+    for output in (one, other):
+        rebuilt = tuple(book[output.code_ids[:, 1 + i]] for i, book in enumerate(books))
+        torch.testing.assert_close(model.decode(rebuilt, ids), output.reconstruction, atol=1e-5, rtol=1e-4)
+
+
+def test_continuous_model_passes_states_through():
+    torch.manual_seed(0)
+    model = HVQTrans(replace(SMALL, method="continuous"), 6, 2).eval()
+    output = model(torch.randn(2, 6, 4, 4), torch.tensor([0, 1]))
+    torch.testing.assert_close(output.codes[-1], torch.cat([output.states[0], output.states[-1]], -1))
+    assert output.code_ids is None and output.tokens == () and output.commitment == 0
+    assert model.signals(torch.randn(2, 6, 4, 4), torch.tensor([0, 1])).shape == (2, 1, 4, 4)
+
+
+def test_signals_by_hand():
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 2).eval()
+    features, ids = torch.randn(1, 6, 4, 4), torch.ones(1, dtype=torch.long)
+    for quantizer in model.quantizer.quantizers:
+        quantizer.error[:] = torch.tensor([7.0, 3.0])
+    output, signals = model(features, ids), model.signals(features, ids)[0].flatten(1).numpy()
+    residual = np.sqrt(((output.reconstruction - features).detach().numpy()[0] ** 2).sum(0)).ravel()
+    np.testing.assert_allclose(signals[0], residual, rtol=1e-5)
+    for level, (tokens, quantizer) in enumerate(zip(output.tokens, model.quantizer.quantizers, strict=True)):
+        for i, token in enumerate(tokens[0].detach().double().numpy()):
+            far = ((token - quantizer.codebook[1].double().numpy()) ** 2).sum(1) / 3  # in units of the error
+            weight = np.exp(-(far - far.min()))
+            assert signals[1 + level, i] == pytest.approx((weight * far).sum() / weight.sum(), rel=1e-4)
+    released = released_score(output.tokens[-1], model.quantizer.levels[-1].codebook[ids])[0].detach().numpy()
+    np.testing.assert_allclose(signals[-1], residual + RELEASED_WEIGHT * released, rtol=1e-5)
+
+
+def test_signals_that_are_not_wanted_stay_zero():
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 2).eval()
+    features, ids = torch.randn(3, 6, 4, 4), torch.tensor([1, 0, 1])
+    whole = model.signals(features, ids)
+    assert (whole.amax((0, 2, 3)) > 0).all()
+    for wanted in ([0], [0, 1], [6], [2, 5]):
+        kept = torch.isin(torch.arange(7), torch.tensor([0, *wanted]))  # the residual costs nothing more
+        assert torch.equal(model.signals(features, ids, wanted), whole * kept[:, None, None])
+
+
+def test_unified_has_one_set_of_codebooks_and_one_head():
+    torch.manual_seed(0)
+    model = HVQTrans(replace(SMALL, unified=True), 6, 5).eval()
+    features = torch.randn(1, 6, 4, 4)
+    assert model.classes == 1 and model.quantizer.top.codebook.shape[0] == 1
+    zero, four = (model(features, torch.tensor([c])) for c in (0, 4))
+    assert torch.equal(zero.reconstruction, four.reconstruction) and torch.equal(zero.code_ids, four.code_ids)
+
+
+def test_the_transport_loss_reaches_the_encoder():
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 2).eval()
+    features, ids = torch.randn(3, 6, 4, 4), torch.tensor([0, 1, 1])
+    plain, _ = model.loss(features, ids)
+    more, _ = model.loss(features, ids, transport=0.5)
+    slope = torch.autograd.grad(more - plain, model.project.weight)[0]
+    assert more > plain and slope.isfinite().all() and slope.abs().sum() > 0
+
+
+@pytest.mark.parametrize("value", [0.0, 1e30, -1e30, float("inf"), float("nan")])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_signals_are_finite_whatever_comes_in(value, classes):
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, classes).eval()
+    model.quantizer.top.codebook[:, 0] = 1e5  # where the release leaves codes that nobody uses
+    features = torch.randn(2, 6, 4, 4)
+    features[0, :, 1] = value
+    assert model.signals(features, torch.zeros(2, dtype=torch.long)).isfinite().all()
+    assert model.signals(torch.full((2, 6, 4, 4), value), torch.zeros(2, dtype=torch.long)).isfinite().all()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.signals(features.bfloat16(), torch.zeros(2, dtype=torch.long)).isfinite().all()
+
+
+def test_upsampling_keeps_corners_and_is_linear_between():
+    small = torch.tensor([[[0.0, 1.0], [2.0, 3.0]]])
+    expected = np.linspace(0, 2, 5)[:, None] + np.linspace(0, 1, 9)
+    np.testing.assert_allclose(upsample(small, (5, 9))[0], expected, atol=1e-6)
+
+
+def test_image_score_is_the_highest_window_mean():
+    maps = torch.rand(2, 20, 20, dtype=torch.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(maps.numpy(), (16, 16), (1, 2)).mean((-1, -2))
+    np.testing.assert_allclose(image_score(maps), windows.max((1, 2)), rtol=1e-12)
+
+
+def test_loss_is_error_plus_a_quarter_of_commitment():
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 2).eval()
+    features, ids = torch.randn(3, 6, 4, 4), torch.tensor([0, 1, 1])
+    loss, output = model.loss(features, ids)
+    expected = (output.reconstruction - features).square().mean() + 0.25 * output.commitment
+    torch.testing.assert_close(loss, expected)
+
+
+def test_every_weight_learns():
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 2).train()
+    model.loss(torch.randn(4, 6, 4, 4), torch.tensor([0, 1, 1, 0]))[0].backward()
+    # A key's bias adds the same to every logit of a row, so the softmax takes its gradient away.
+    still = {n for n, p in model.named_parameters() if p.grad is None or p.grad.abs().max() == 0}
+    assert {n for n in still if not n.endswith("key.bias")} == set()
+
+
+def test_gradients_repeat_to_the_bit_on_two_threads():
+    """Several images of a class share a head: their gradients must be added in the same order every time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        torch.manual_seed(0)
+        model = HVQTrans(Config(layers=1), 192, 2).eval()
+        features, ids = torch.randn(16, 192, 14, 14), torch.arange(16) % 2
+        grads = []
+        for _ in range(8):
+            model.zero_grad()
+            model.loss(features, ids)[0].backward()
+            grads.append([p.grad.clone() for p in model.parameters()])
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(a, b) for other in grads[1:] for a, b in zip(grads[0], other, strict=True))

@@ -1,0 +1,44 @@
+"""What options mean, and help that a newcomer can follow."""
+
+import argparse
+from dataclasses import replace
+
+import pytest
+
+from hvqlib import config
+from hvqlib.cli_options import parser, settings
+
+
+def test_options_change_the_preset():
+    options = parser().parse_args(
+        ["train", "--data", "d", "--out", "r", "--preset", "paper", "--steps", "5", "--seed", "2", "--codes", "9"]
+    )
+    assert settings(options) == replace(config.PRESETS["paper"], steps=5, epochs=0, seed=2, codes=9)
+    knn = parser().parse_args(["train", "--data", "d", "--out", "r", "--preset", "paper", "--method", "continuous"])
+    assert settings(knn).score == "residual"
+
+
+def test_help_shows_the_way_from_photographs_to_verdicts(capsys):
+    with pytest.raises(SystemExit) as left:
+        parser().parse_args(["--help"])
+    assert left.value.code == 0
+    told = capsys.readouterr().out
+    steps = [told.index(f"hvq {step} ") for step in ("data check", "train --data", "evaluate --run", "predict --run")]
+    assert steps == sorted(steps) and "accelerate launch -m hvqlib train" in told
+
+
+def actions(one: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Every argument of a parser and of the commands in it."""
+    found = []
+    for action in one._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found += [inner for command in action.choices.values() for inner in actions(command)]
+        else:
+            found.append(action)
+    return found
+
+
+def test_every_argument_is_explained():
+    there = actions(parser())
+    assert len(there) > 40
+    assert [action.dest for action in there if not action.help] == []

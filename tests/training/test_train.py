@@ -1,0 +1,188 @@
+"""Resuming to the bit, the clock, a loss that explodes, and everything a run folder may hold already."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from hvqlib.data.dataset import load_dataset
+from hvqlib.detector.run_folder import read_checkpoint
+from hvqlib.errors import InputError, RunError
+from hvqlib.model.hvq_trans import HVQTrans
+from hvqlib.training.train import train
+
+
+def trained(config, data, out, **options):
+    train(config, load_dataset(data), out, progress=False, **options)
+    return read_checkpoint(out)
+
+
+def test_training_lowers_the_loss_and_keeps_codes_in_use(small_data, small_config, tmp_path):
+    config = replace(small_config, steps=120)
+    tensors, state = trained(config, small_data, tmp_path / "run")
+    loss = tensors["history"][:, 0]
+    assert loss[-10:].mean() < 0.6 * loss[:5].mean()
+    assert tensors["history"][-1, 3] > 0.4  # a collapsed codebook would be at 1 in 16
+    assert state["step"] == 120 and state["done"]
+
+
+def test_same_seed_same_weights_other_seed_others(small_data, small_config, tmp_path):
+    first, _ = trained(small_config, small_data, tmp_path / "a")
+    again, _ = trained(small_config, small_data, tmp_path / "b")
+    other, _ = trained(replace(small_config, seed=1), small_data, tmp_path / "c")
+    assert all(torch.equal(first[name], again[name]) for name in first if name != "history")
+    assert not torch.equal(first["model.head_weight"], other["model.head_weight"])
+
+
+@pytest.mark.parametrize("method", ["hvq", "continuous"])
+def test_resume_after_any_exception_is_bit_identical(small_data, small_config, tmp_path, monkeypatch, method):
+    config = replace(small_config, method=method, dropout=0.1)
+    whole, _ = trained(config, small_data, tmp_path / "whole", checkpoint_every=100)
+    loss, calls = HVQTrans.loss, []
+
+    def stops_at_the_eighth(self, *args):
+        calls.append(0)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return loss(self, *args)
+
+    monkeypatch.setattr(HVQTrans, "loss", stops_at_the_eighth)
+    with pytest.raises(KeyboardInterrupt):
+        trained(config, small_data, tmp_path / "cut", checkpoint_every=3)
+    assert read_checkpoint(tmp_path / "cut")[1]["step"] == 6
+    resumed, _ = trained(config, small_data, tmp_path / "cut", resume=True, checkpoint_every=3)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole if name != "history")
+    assert torch.equal(whole["history"][:, :3], resumed["history"][:, :3])
+
+
+def test_a_watcher_sees_every_step_and_may_stop_the_run(small_data, small_config, tmp_path):
+    whole, _ = trained(small_config, small_data, tmp_path / "whole")
+    seen = []
+
+    def watch(model, history):
+        model.eval()  # looking does not disturb the training
+        seen.append(len(history))
+        return len(history) == 5
+
+    _, state = trained(small_config, small_data, tmp_path / "run", watch=watch)
+    assert seen == [1, 2, 3, 4, 5] and state["step"] == 5 and not state["done"]
+    resumed, state = trained(small_config, small_data, tmp_path / "run", resume=True)
+    assert state["done"]
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole if name != "history")
+
+
+def test_sigkill_at_a_random_moment_then_resume_is_bit_identical(small_data, tmp_path, monkeypatch):
+    """Four kills of the real command, each somewhere in start-up, training or writing; then one run to the end."""
+    command = [
+        sys.executable, "-c",
+        "import sys; from dataclasses import replace; from hvqlib import config, cli;"
+        "config.PRESETS['tiny'] = replace(config.PRESETS['tiny'], image_size=64, grid=4, width=16, heads=2,"
+        "feedforward=32, layers=2, codes=16, batch_size=4); sys.exit(cli.main(sys.argv[1:]))",
+        "train", "--data", str(small_data), "--steps", "300", "--checkpoint-every", "7", "--resume",
+        "--cache", str(tmp_path / "cache"), "--out",
+    ]  # fmt: skip
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    began = time.monotonic()
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    length = time.monotonic() - began
+    for part in (0.55, 0.7, 0.8, 0.9):
+        process = subprocess.Popen([*command, str(tmp_path / "cut")], stderr=subprocess.DEVNULL)
+        time.sleep(length * part)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    subprocess.run([*command, str(tmp_path / "cut")], check=True, capture_output=True)
+    whole, cut = (read_checkpoint(tmp_path / name) for name in ("whole", "cut"))
+    assert cut[1]["step"] == 300
+    assert all(torch.equal(whole[0][name], cut[0][name]) for name in whole[0] if name != "history")
+
+
+def test_minutes_stop_in_time_with_an_annealed_run(small_data, small_config, tmp_path, monkeypatch):
+    """By a clock that ticks a second each time it is read, so that no machine is too slow for the test."""
+    seconds = iter(range(10**6))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(seconds)))
+    tensors, state = trained(replace(small_config, steps=10**6), small_data, tmp_path / "run", minutes=5)
+    rates = tensors["history"][:, 2]
+    assert state["done"] and 300 <= state["seconds"] < 310
+    assert rates[-1] < 0.01 * rates.max() and rates.argmax() < 0.2 * len(rates)
+    # Continued with a longer budget, it goes on from where it was.
+    _, later = trained(small_config, small_data, tmp_path / "more", minutes=2)
+    _, later = trained(small_config, small_data, tmp_path / "more", minutes=4, resume=True)
+    assert later["step"] > state["step"] / 2 and 240 <= later["seconds"] < 250
+
+
+def test_a_budget_too_small_for_the_features_still_leaves_a_run(small_data, small_config, tmp_path):
+    tensors, state = trained(small_config, small_data, tmp_path / "run", minutes=1e-6)
+    assert state == {**state, "step": 1, "done": True} and "calibration.mean" in tensors
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(small_data, small_config, tmp_path, monkeypatch):
+    loss, calls = HVQTrans.loss, []
+
+    def explodes(self, *args):
+        calls.append(0)
+        value, output = loss(self, *args)
+        return value * (float("nan") if len(calls) == 8 else 1), output
+
+    monkeypatch.setattr(HVQTrans, "loss", explodes)
+    with pytest.raises(RunError, match="step 7.*last good"):
+        trained(small_config, small_data, tmp_path / "run", checkpoint_every=3)
+    tensors, state = read_checkpoint(tmp_path / "run")
+    assert state["step"] == 6 and all(t.isfinite().all() for n, t in tensors.items() if n != "history")
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(small_data, small_config, tmp_path):
+    trained(small_config, small_data, tmp_path / "run")
+    before = (tmp_path / "run/checkpoint.safetensors").read_bytes()
+    with pytest.raises(InputError, match="--resume"):
+        trained(small_config, small_data, tmp_path / "run")
+    with pytest.raises(InputError, match="other settings .seed 0, now 9"):
+        trained(replace(small_config, seed=9), small_data, tmp_path / "run", resume=True)
+    trained(small_config, small_data, tmp_path / "run", resume=True)  # finished: nothing to do
+    assert (tmp_path / "run/checkpoint.safetensors").read_bytes() == before
+
+
+def test_changed_training_images_are_noticed_on_resume(small_data, small_config, tmp_path):
+    import shutil
+
+    shutil.copytree(small_data, tmp_path / "data")
+    trained(small_config, tmp_path / "data", tmp_path / "run")
+    (tmp_path / "data/cloth/train/good/000.png").unlink()
+    with pytest.raises(InputError, match="images changed"):
+        trained(small_config, tmp_path / "data", tmp_path / "run", resume=True)
+
+
+def test_two_trainings_in_one_folder(small_data, small_config, tmp_path):
+    def watch(model, history):
+        with pytest.raises(InputError, match="Another training is writing"):
+            trained(small_config, small_data, tmp_path / "run", resume=True)
+
+    trained(replace(small_config, steps=2), small_data, tmp_path / "run", watch=watch)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="no folder to write to"):
+        trained(small_config, small_data, tmp_path / "file")
+
+
+def test_features_on_disk_or_in_memory_give_the_same_weights(small_data, small_config, tmp_path):
+    for method in ("hvq", "knn"):
+        config = replace(small_config, method=method, bank=500)
+        kept, _ = trained(config, small_data, tmp_path / f"{method}-kept", cache=tmp_path / "cache")
+        held, _ = trained(config, small_data, tmp_path / f"{method}-held")
+        assert all(torch.equal(kept[name], held[name]) for name in held if name != "history")
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="going on in memory"):
+        warned, _ = trained(config, small_data, tmp_path / "warned", cache=tmp_path / "file")
+    assert torch.equal(warned["model.bank"], held["model.bank"])
+
+
+def test_knn_and_minutes_below_zero(small_data, small_config, tmp_path):
+    tensors, state = trained(replace(small_config, method="knn", bank=50), small_data, tmp_path / "knn")
+    assert tensors["model.bank"].shape[0] == 50 and state["done"]
+    with pytest.raises(InputError, match="minutes"):
+        trained(small_config, small_data, tmp_path / "x", minutes=-1)
+    with pytest.raises(InputError, match="minutes"):
+        trained(small_config, small_data, tmp_path / "x", minutes=float("nan"))
