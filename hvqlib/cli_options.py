@@ -21,7 +21,7 @@ EXAMPLE = """from photographs to verdicts:
   hvq evaluate --run runs/mine --data data/mine              how good it is, if there are test images
   hvq predict --run runs/mine --out found *.jpg              a verdict and a heat map for each photograph
 on several GPUs:
-  accelerate launch -m hvqlib train --data data/mvtec --out runs/mvtec --preset paper --resume
+  torchrun --nproc-per-node 4 -m hvqlib train --data data/mvtec --out runs/mvtec --preset paper --resume
 results go to standard output, progress to standard error; hvq COMMAND --help tells more of each"""
 
 

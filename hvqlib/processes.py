@@ -1,11 +1,16 @@
-"""Several processes, one training: sums over all of them. They are started by `accelerate launch -m hvqlib train ...`.
+"""Share one training among several processes, started by `torchrun --nproc-per-node N -m hvqlib train ...`.
 
 In a process alone every function here gives back what it was given.
+
+torchrun tells each process by environment variables which one it is (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR,
+MASTER_PORT). Whatever else sets them will do: PyTorch's builds for Windows have no working torchrun.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 from typing import Any
 
 import torch
@@ -16,7 +21,7 @@ from hvqlib.errors import InputError
 
 
 def pick_device(name: str | None) -> torch.device:
-    """The device of that name ("cpu", "cuda", "cuda:1", ...), or the first GPU if there is one, else the CPU."""
+    """Return the device of that name ("cpu", "cuda", "cuda:1", ...), else the first GPU if there is one, else the CPU."""
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.zeros(1, device=device)
@@ -27,51 +32,95 @@ def pick_device(name: str | None) -> torch.device:
 
 
 def join(cpu: bool) -> torch.device | None:
-    """Meet the other processes, if this one was started with others; the device that is this one's (None if alone)."""
+    """Meet the other processes, if this one was started with others.
+
+    Parameters
+    ----------
+    cpu : leave GPUs alone. Otherwise each process has a GPU to itself, where the machine has any.
+
+    Returns
+    -------
+    The device that is this process's own, or None if it is alone.
+
+    Raises
+    ------
+    InputError : more processes on this machine than it has GPUs.
+    """
     if int(os.environ.get("WORLD_SIZE", 1)) < 2:
         return None
-    from accelerate import PartialState
+    device = torch.device("cpu")
+    if not cpu and torch.cuda.is_available():
+        number, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+        if number >= there:
+            raise InputError(
+                f"Process {number + 1} of this machine has no GPU ({there} in all): start as many processes as there "
+                "are GPUs, or add --device cpu."
+            )
+        device = torch.device("cuda", number)
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        if sys.platform == "win32":
+            os.environ.setdefault("USE_LIBUV", "0")  # the builds for Windows are without it
+        if device.type == "cuda" and dist.is_nccl_available():
+            dist.init_process_group("nccl", device_id=device)
+        else:
+            dist.init_process_group("gloo")
+    return device
 
-    return PartialState(cpu=cpu).device
+
+def leave_at_exit() -> None:
+    """Take leave of the other processes when this one ends.
+
+    To be called when the common work is done: after an error the others may wait for this one, and it for them.
+    """
+    if dist.is_initialized():
+        atexit.unregister(_leave)  # once is enough
+        atexit.register(_leave)
+
+
+def _leave() -> None:
+    """Close the process group, unless somebody has."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def size() -> int:
-    """How many processes there are."""
+    """Count the processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this is, from 0."""
+    """Return which of them this is, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def local_rank() -> int:
-    """Which of those on this machine this is, from 0."""
+    """Return which of those on this machine this is, from 0."""
     return int(os.environ.get("LOCAL_RANK", 0)) if size() > 1 else 0
 
 
 def wait() -> None:
-    """Go on when all are here."""
+    """Wait until all are here."""
     if size() > 1:
         dist.barrier()
 
 
 def sum_over(tensor: Tensor) -> Tensor:
-    """The sum of the processes' tensors of one shape, the same bits in each of them; in place."""
+    """Add up the processes' tensors of one shape, in place; each gets the same bits."""
     if size() > 1:
         dist.all_reduce(tensor)
     return tensor
 
 
 def from_first(tensor: Tensor) -> Tensor:
-    """The tensor of process 0, in each of them; in place."""
+    """Give each process the tensor of process 0, in place."""
     if size() > 1:
         dist.broadcast(tensor, 0)
     return tensor
 
 
 def tell_all(thing: Any) -> Any:
-    """What process 0 has, in each of them: anything that can be pickled."""
+    """Give each process what process 0 has: anything that can be pickled."""
     if size() > 1:
         box = [thing]
         dist.broadcast_object_list(box, 0)
@@ -80,7 +129,7 @@ def tell_all(thing: Any) -> Any:
 
 
 def gather_rows(rows: Tensor) -> tuple[Tensor, int]:
-    """The rows of all processes, in their order, and where this one's begin. They may differ in number."""
+    """Collect the rows of all processes, in their order, and where this one's begin. They may differ in number."""
     if size() == 1:
         return rows, 0
     lengths = torch.zeros(size(), dtype=torch.long, device=rows.device)

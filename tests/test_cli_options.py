@@ -24,7 +24,7 @@ def test_help_shows_the_way_from_photographs_to_verdicts(capsys):
     assert left.value.code == 0
     told = capsys.readouterr().out
     steps = [told.index(f"hvq {step} ") for step in ("data check", "train --data", "evaluate --run", "predict --run")]
-    assert steps == sorted(steps) and "accelerate launch -m hvqlib train" in told
+    assert steps == sorted(steps) and "torchrun --nproc-per-node 4 -m hvqlib train" in told
 
 
 def actions(one: argparse.ArgumentParser) -> list[argparse.Action]:

@@ -71,7 +71,7 @@ def train(
 
     Notes
     -----
-    Several processes, started by ``accelerate launch``, share each batch: `config.batch_size` is that of all together.
+    Several processes, started by ``torchrun``, share each batch: `config.batch_size` is that of all together.
     Process 0 writes. The transport loss is taken over each process's part.
     """
     began, out = time.monotonic(), Path(out)
@@ -125,6 +125,7 @@ def train(
                 loop.start_codebooks()
             loop.run(progress and processes.rank() == 0, watch or (lambda *_: False))
     processes.wait()
+    processes.leave_at_exit()
     return out
 
 
