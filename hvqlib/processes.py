@@ -21,7 +21,7 @@ from hvqlib.errors import InputError
 
 
 def pick_device(name: str | None) -> torch.device:
-    """Return the device of that name ("cpu", "cuda", "cuda:1", ...), else the first GPU if there is one, else the CPU."""
+    """Return the device of that name ("cpu", "cuda", "cuda:1", ...); without one the first GPU, or the CPU."""
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.zeros(1, device=device)

@@ -1,16 +1,20 @@
 """Several processes do what one does, and agree with each other to the bit."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
+from torch import distributed as dist
 
 from hvqlib import processes
 from hvqlib.detector.run_folder import read_checkpoint
+from hvqlib.errors import InputError
 
 # Trains 20 steps of batches of 5 (the last of an epoch has 2), and keeps what this process holds at the end.
 SCRIPT = """
@@ -34,17 +38,20 @@ train(config, load_dataset(data), out, cache=out + "-cache", device="cpu", progr
 """
 
 
-def start(number: int, *arguments: str) -> None:
-    """Run SCRIPT in that many processes that know of each other."""
+def free_port() -> str:
+    """Find a port that nothing listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    about = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(number), "OMP_NUM_THREADS": "1"}
+        return str(free.getsockname()[1])
+
+
+def start(number: int, *arguments: str) -> None:
+    """Run SCRIPT in that many processes that know of each other."""
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": str(number), "OMP_NUM_THREADS": "1"}
     running = []
     for i in range(number):
-        place = about | {"RANK": str(i), "LOCAL_RANK": str(i)}
-        running.append(subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], env=os.environ | place,
-                                        stderr=subprocess.PIPE))  # fmt: skip
+        env = os.environ | common | {"RANK": str(i), "LOCAL_RANK": str(i)}
+        running.append(subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], env=env, stderr=subprocess.PIPE))
     for process in running:
         _, told = process.communicate(timeout=240)
         assert process.returncode == 0, told.decode()
@@ -80,16 +87,57 @@ def test_more_processes_than_images_in_a_batch(small_data: Path, tmp_path: Path)
         assert close(name, one[name], three[name]), name
 
 
-def test_the_command_under_accelerate_launch(small_data: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    launch = "accelerate.commands.launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no"
-    train = f"hvqlib train --data {small_data} --out {run} --cache {tmp_path / 'cache'} --steps 2 --device cpu"
-    command = [sys.executable, "-m", *launch.split(), "-m", *train.split()]
+def torchrun(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command `hvq` in two processes started by torchrun."""
+    launch = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", free_port(), "-m", "hvqlib"]
     env = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300)
+    return subprocess.run([sys.executable, "-m", *launch, *arguments], capture_output=True, text=True, env=env,
+                          timeout=300)  # fmt: skip
+
+
+needs_torchrun = pytest.mark.skipif(
+    sys.platform == "win32", reason="torchrun asks for libuv, which PyTorch's builds for Windows are without"
+)
+
+
+@needs_torchrun
+@pytest.mark.parametrize("method", ["hvq", "knn"])
+def test_the_command_under_torchrun(method: str, small_data: Path, tmp_path: Path) -> None:
+    run, cache = str(tmp_path / "run"), str(tmp_path / "cache")
+    options = ["--method", method, "--steps", "2", "--device", "cpu"]
+    done = torchrun("train", "--data", str(small_data), "--out", run, "--cache", cache, *options)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("2 steps") == 1  # said once
-    assert read_checkpoint(run)[1]["done"]
+    assert done.stderr.count(" steps, ") == 1  # said once
+    assert not re.search("warning|destroy_process_group", done.stderr, re.IGNORECASE), done.stderr
+    assert read_checkpoint(tmp_path / "run")[1]["done"]
+
+
+@needs_torchrun
+def test_bad_input_ends_all_processes(small_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}", encoding="utf-8")
+    done = torchrun("train", "--data", str(small_data), "--out", str(tmp_path / "run"), "--device", "cpu")
+    assert done.returncode != 0
+    assert "already holds a run: add --resume" in done.stderr
+
+
+def test_each_process_has_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: asked.append(device))
+    monkeypatch.setattr(dist, "is_nccl_available", lambda: True)
+    monkeypatch.setattr(dist, "init_process_group", lambda backend, **options: asked.append((backend, options)))
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    own = torch.device("cuda", 1)
+    assert processes.join(cpu=False) == own
+    assert asked == [own, ("nccl", {"device_id": own})]
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(InputError, match="Process 3 of this machine has no GPU"):
+        processes.join(cpu=False)
+    asked.clear()
+    assert processes.join(cpu=True) == torch.device("cpu") and asked == [("gloo", {})]
 
 
 def test_alone_everything_gives_back_what_it_got() -> None:
