@@ -1,7 +1,7 @@
-"""The command line: hvq data | train | evaluate | predict | export | ablate.
+"""Run the command line: hvq data | train | evaluate | predict | export.
 
 Results go to standard output, progress and messages to standard error. Exit status 0: done; 2: bad input, said in
-one sentence; 1: a run that failed through no fault of its input.
+one sentence; 1: a run that failed through no fault of its input. What a command needs is imported when it runs.
 """
 
 from __future__ import annotations
@@ -20,34 +20,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     try:
         options = parser().parse_args(arguments)
-        COMMANDS[options.command](options)
+        {
+            "foundry": _foundry,
+            "check": _check,
+            "get": _get,
+            "train": _train,
+            "evaluate": _evaluate,
+            "predict": _predict,
+            "export": _export,
+        }[options.name if options.command == "data" else options.command](options)
         return 0
     except InputError as error:
-        print(f"hvq: {error}", file=sys.stderr)
-        return 2
+        return _fail(str(error), 2)
     except RunError as error:
-        print(f"hvq: {error}", file=sys.stderr)
-        return 1
+        return _fail(str(error), 1)
     except OSError as error:
         where = f" at '{error.filename}'" if error.filename else ""
-        print(f"hvq: The system refused{where} ({error.strerror or error}): look at that place, and try again.",
-              file=sys.stderr)  # fmt: skip
-        return 1
+        return _fail(f"The system refused{where} ({error.strerror or error}): look at that place, and try again.", 1)
     except KeyboardInterrupt:
-        print("hvq: stopped; a training or a download goes on where it was when repeated (--resume for a training).",
-              file=sys.stderr)  # fmt: skip
-        return 1
+        return _fail(
+            "stopped; repeated, a download resumes where it left off, and so does a training with --resume.", 1
+        )
 
 
-def _data(options: argparse.Namespace) -> None:
-    {"foundry": _foundry, "check": _check, "get": _get}[options.name](options)
+def _fail(sentence: str, status: int) -> int:
+    print(f"hvq: {sentence}", file=sys.stderr)
+    return status
 
 
 def _foundry(options: argparse.Namespace) -> None:
     from hvqlib.course.foundry.dataset import draw_foundry
+    from hvqlib.files import data_folder
 
-    drawn = draw_foundry(options.out, options.seed)
-    print(f"{options.out}: {'drawn' if drawn else 'already there'}", file=sys.stderr)
+    out = options.out or data_folder(make=True) / "foundry"
+    print(f"{out}: {'drawn' if draw_foundry(out, options.seed) else 'already there'}", file=sys.stderr)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -61,10 +67,11 @@ def _check(options: argparse.Namespace) -> None:
 
 def _get(options: argparse.Namespace) -> None:
     from hvqlib.data.download import MVTEC_STEPS, fetch_dataset
+    from hvqlib.files import data_folder
 
-    out = options.out or Path("data") / options.source
+    out = options.out or data_folder(make=True) / options.source
     if fetch_dataset(options.source, out, options.archive):
-        print(f"{out}: unpacked. To look it over: hvq data check {out}", file=sys.stderr)
+        print(f"{out}: unpacked. To inspect it: hvq data check {out}", file=sys.stderr)
     else:
         print(MVTEC_STEPS)
 
@@ -73,6 +80,7 @@ def _train(options: argparse.Namespace) -> None:
     from hvqlib import processes
     from hvqlib.data.dataset import load_dataset
     from hvqlib.detector.run_folder import read_checkpoint
+    from hvqlib.files import data_folder
     from hvqlib.training.train import train
 
     if options.checkpoint_every < 1:
@@ -83,12 +91,12 @@ def _train(options: argparse.Namespace) -> None:
         options.out,
         minutes=options.minutes,
         resume=options.resume,
-        cache=options.cache,
+        cache=options.cache or data_folder(make=True) / "cache",
         checkpoint_every=options.checkpoint_every,
         device=options.device,
     )
     if processes.rank():
-        return  # process 0 tells
+        return  # process 0 reports
     tensors, state = read_checkpoint(options.out)
     if "history" in tensors:
         from hvqlib.evaluation.figures import curves
@@ -104,13 +112,13 @@ def _evaluate(options: argparse.Namespace) -> None:
     from hvqlib.detector.detector import Detector
     from hvqlib.evaluation.evaluate import evaluate, metrics_table
     from hvqlib.evaluation.figures import gallery
-    from hvqlib.files import write_atomic
+    from hvqlib.files import data_folder, write_atomic
 
     detector = Detector.load(options.run, options.device)
     result = evaluate(
         detector,
         load_dataset(options.data),
-        cache=options.cache,
+        cache=options.cache or data_folder(make=True) / "cache",
         score=options.score,
         normalize=options.normalize,
         labels=options.labels,
@@ -131,7 +139,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     from hvqlib.data.images import read_image
-    from hvqlib.detector.detector import CHUNK, Detector, predict
+    from hvqlib.detector.detector import CHUNK, Detector
     from hvqlib.evaluation.figures import heat_map
     from hvqlib.files import write_atomic
 
@@ -140,21 +148,22 @@ def _predict(options: argparse.Namespace) -> None:
     detector = Detector.load(options.run, options.device)
     for start in range(0, len(options.images), CHUNK):
         some = options.images[start : start + CHUNK]
-        judged = predict(detector, some, options.class_name, options.false_alarm, progress=not options.json)
-        for i, found in enumerate(judged, start):
+        judged = detector.judge(some, options.class_name, options.false_alarm, progress=not options.json)
+        for i, (path, verdict) in enumerate(zip(some, judged, strict=True), start):
             name = stems[i] if stems.count(stems[i]) == 1 else f"{stems[i]}_{i}"
             heat = options.out / f"{name}_heatmap.png"
-            heat_map(heat, read_image(found.path), found.anomaly_map, 0, 2 * found.threshold)
-            verdict = "defective" if found.defective else "normal"
-            row = {"image": str(found.path), "class": found.class_name, "verdict": verdict, "score": found.score,
-                   "threshold": found.threshold, "p_value": found.p_value, "false_alarm": found.false_alarm,
-                   "heat_map": str(heat)}  # fmt: skip
+            heat_map(heat, read_image(path), verdict.anomaly_map, 0, 2 * verdict.threshold)
+            row = verdict.row() | {"heat_map": str(heat)}
             rows.append(row)
             if not options.json:
-                print(f"{verdict:9}  p {found.p_value:.3f}  {found.score:8.3f}  {found.class_name}  {found.path}")
+                print(
+                    f"{row['verdict']:9}  p {verdict.p_value:.3f}  {verdict.score:8.3f}  {verdict.class_name}  {path}"
+                )
     write_atomic(options.out / "scores.json", (json.dumps(rows, indent=2) + "\n").encode())
     if options.json:
         _print(rows)
+    else:
+        print(f"{options.out}: heat maps and scores.json", file=sys.stderr)
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -165,35 +174,5 @@ def _export(options: argparse.Namespace) -> None:
         _print({"run": str(options.out)})
 
 
-def _ablate(options: argparse.Namespace) -> None:
-    from benchmarks.ablate import ablate
-    from hvqlib.course.results import VARIANTS
-
-    if options.workers < 1:
-        raise InputError(f"--workers is {options.workers}; it must be 1 or more.")
-    seeds, steps = _numbers("seeds", options.seeds), _numbers("steps", options.steps)
-    variants = options.variants.split(",") if options.variants else list(VARIANTS)
-    trained = ablate(options.data, options.out, variants, seeds, steps, options.workers, options.cache)
-    if options.json:
-        _print({"trained": trained, "rows": str(options.out)})
-
-
-def _numbers(name: str, text: str) -> list[int]:
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError as error:
-        raise InputError(f"--{name} is {text}; give whole numbers with commas between them.") from error
-
-
 def _print(result: object) -> None:
     print(json.dumps(result, indent=2))
-
-
-COMMANDS = {
-    "data": _data,
-    "train": _train,
-    "evaluate": _evaluate,
-    "predict": _predict,
-    "export": _export,
-    "ablate": _ablate,
-}
