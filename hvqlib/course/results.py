@@ -50,5 +50,5 @@ def read_rows(path: str | Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
         if tuple(rows.fieldnames or ()) != COLUMNS:
-            raise InputError(f"{path} has other columns than hvq ablate writes: choose another --out.")
+            raise InputError(f"{path} has other columns than benchmarks.ablate writes: choose another --out.")
         return list(rows)
