@@ -1,4 +1,12 @@
-"""HVQ-Trans for learning and for use: one model finds the defects of many products, trained on normal images only."""
+"""HVQ-Trans for learning and for use: one model finds the defects of many products, trained on normal images only.
+
+    from hvqlib import Config, Detector, evaluate, load_dataset, train
+
+The packages, in the order in which data goes through them:
+
+    data -> features -> model -> detector -> evaluation
+                     (training fills the model; rivals stand beside it; course is what the notebooks share)
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -8,7 +16,6 @@ if TYPE_CHECKING:
     from hvqlib.config import Config as Config
     from hvqlib.data.dataset import load_dataset as load_dataset
     from hvqlib.detector.detector import Detector as Detector
-    from hvqlib.detector.detector import predict as predict
     from hvqlib.errors import InputError as InputError
     from hvqlib.evaluation.evaluate import evaluate as evaluate
     from hvqlib.model.hvq_trans import HVQTrans as HVQTrans
@@ -22,14 +29,13 @@ _HOMES = {
     "PRESETS": "hvqlib.config",
     "evaluate": "hvqlib.evaluation.evaluate",
     "load_dataset": "hvqlib.data.dataset",
-    "predict": "hvqlib.detector.detector",
     "train": "hvqlib.training.train",
 }
 __all__ = list(_HOMES)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, loaded with its room when it is first asked for."""
+    """Import a public name when it is first asked for, so that `import hvqlib` loads no torch (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module 'hvqlib' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -38,9 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f" at '{error.filename}'" if error.filename else ""
         return _fail(f"The system refused{where} ({error.strerror or error}): look at that place, and try again.", 1)
     except KeyboardInterrupt:
-        return _fail(
-            "stopped; repeated, a download resumes where it left off, and so does a training with --resume.", 1
-        )
+        return _fail("stopped; a download resumes where it left off when repeated, a training with --resume.", 1)
 
 
 def _fail(sentence: str, status: int) -> int:

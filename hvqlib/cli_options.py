@@ -1,4 +1,4 @@
-"""What can be said on the command line, and the configuration that it asks for."""
+"""Define what can be said on the command line, and the configuration that it asks for."""
 
 from __future__ import annotations
 
@@ -9,31 +9,25 @@ from pathlib import Path
 from hvqlib.config import PRESETS, Config
 from hvqlib.errors import InputError
 
-CACHE = Path("data/cache")
-
-
-RESULTS = Path("data/results/ablations.csv")
-
-
 EXAMPLE = """from photographs to verdicts:
   hvq data check data/mine                                   what is in the folder, and can it be used
   hvq train --data data/mine --out runs/mine --minutes 12    learn what normal looks like
   hvq evaluate --run runs/mine --data data/mine              how good it is, if there are test images
-  hvq predict --run runs/mine --out found *.jpg              a verdict and a heat map for each photograph
+  hvq predict --run runs/mine *.jpg                          a verdict and a heat map for each photograph
 on several GPUs:
   torchrun --nproc-per-node 4 -m hvqlib train --data data/mvtec --out runs/mvtec --preset paper --resume
 results go to standard output, progress to standard error; hvq COMMAND --help tells more of each"""
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse that says what is wrong in one line, without the usage."""
+    """Say what is wrong in one line, without the usage."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         raise InputError(f"{message[0].upper()}{message[1:]} (see {self.prog} --help).")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """Build the parser of the whole command line."""
     main = _Parser(
         prog="hvq",
         description="Finds defects on photographs of products: one model for many of them, trained on good ones only.",
@@ -42,28 +36,28 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
-    data = commands.add_parser("data", help="draw the bundled data set, look a folder over, get a public data set")
+    data = commands.add_parser("data", help="draw the bundled data set, inspect a folder, download a public data set")
     sources = data.add_subparsers(dest="name", required=True, metavar="WHAT", parser_class=_Parser)
     foundry = sources.add_parser("foundry", help="draw the bundled data set: six products, no download")
-    foundry.add_argument("--out", type=Path, default=Path("data/foundry"), metavar="DIR", help="default: data/foundry")
-    foundry.add_argument("--seed", type=int, default=0, help="another one draws other pictures; default: 0")
+    foundry.add_argument("--out", type=Path, metavar="DIR", help="default: foundry in the data folder")
+    foundry.add_argument("--seed", type=int, default=0, help="another seed draws other pictures; default: 0")
     check = sources.add_parser(
         "check",
-        help="look a folder over: layout, counts, images that cannot be read, masks, duplicates",
-        description="Reads every image of a folder and says what was found and what follows from it. "
-        "Exit status 0: it can be used, whatever is remarked; 2: it cannot yet.",
+        help="inspect a folder: layout, counts, images that cannot be read, masks, duplicates",
+        description="Reads every image of a folder, and reports what is there and what follows from it. "
+        "Exit status 0: it can be used, whatever is remarked; 2: it cannot be used yet.",
     )
     check.add_argument("folder", type=Path, metavar="DIR", help="a folder of class folders, or one class folder")
     check.add_argument("--json", action="store_true", help="print JSON instead of a table")
     get = sources.add_parser(
         "get",
-        help="get a public data set: visa (downloaded), mvtec (you download it, this unpacks it)",
+        help="download a public data set: visa; or unpack one that you downloaded: mvtec",
         description="visa: downloads 1.9 GB (CC BY 4.0), checks the SHA-256, unpacks another 1.9 GB; interrupted, it "
-        "goes on where it was. mvtec: says how to get the archive by hand, and with --archive unpacks it.",
+        "resumes where it left off. mvtec: says how to get the archive by hand, and with --archive unpacks it.",
     )
     get.add_argument("source", choices=["visa", "mvtec"], help="which one")
-    get.add_argument("--out", type=Path, metavar="DIR", help="folder to make; default: data/visa or data/mvtec")
-    get.add_argument("--archive", type=Path, metavar="FILE", help="the archive, where you have it already")
+    get.add_argument("--out", type=Path, metavar="DIR", help="folder to make; default: its name in the data folder")
+    get.add_argument("--archive", type=Path, metavar="FILE", help="the archive, if you have it already")
 
     train = commands.add_parser("train", help="train on the normal images of a folder")
     train.add_argument("--data", type=Path, required=True, metavar="DIR",
@@ -71,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to make")
     train.add_argument("--preset", choices=sorted(PRESETS), default="tiny",
                        help="default: tiny (a CPU, minutes); paper: as published (a GPU, hours)")  # fmt: skip
-    train.add_argument("--method", choices=["hvq", "continuous", "knn"], help="default: hvq; the others are baselines")
+    train.add_argument("--method", choices=["hvq", "continuous", "knn"], help="default: hvq; the others are rivals")
     train.add_argument("--backbone", metavar="NAME", help="a timm model; default: the preset's")
     train.add_argument("--codes", type=int, metavar="K", help="prototypes a level and class; more, if normal images "
                        "of a class differ much, at a cost in memory; default: the preset's")  # fmt: skip
@@ -79,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--steps", type=int, help="optimiser steps; default: the preset's")
     train.add_argument("--seed", type=int, help="default: 0")
     train.add_argument("--precision", choices=["float32", "bfloat16"], help="default: the preset's")
-    train.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint, if there is one")
+    train.add_argument("--resume", action="store_true", help="continue from the run's last checkpoint, if there is one")
     train.add_argument("--checkpoint-every", type=int, default=100, metavar="N", help="steps; default: 100")
 
     evaluate = commands.add_parser("evaluate", help="per-class metrics of a run on a data set's test images")
@@ -91,9 +85,10 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", nargs="?", const="", metavar="FILE",
                           help="print the metrics as JSON, or write them into FILE too")  # fmt: skip
 
-    predict = commands.add_parser("predict", help="score photographs, with a heat map beside each")
+    predict = commands.add_parser("predict", help="judge photographs, with a heat map for each")
     predict.add_argument("--run", type=Path, required=True, help="run folder that hvq train made")
-    predict.add_argument("--out", type=Path, required=True, metavar="DIR", help="for heat maps and scores.json")
+    predict.add_argument("--out", type=Path, default=Path("predictions"), metavar="DIR",
+                         help="for heat maps and scores.json; default: predictions")  # fmt: skip
     predict.add_argument("--class", dest="class_name", metavar="NAME", help="their class; inferred when not given")
     predict.add_argument("--false-alarm", type=float, metavar="RATE",
                          help="share of normal images that may be called defective; default: 0.05")  # fmt: skip
@@ -103,28 +98,18 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--run", type=Path, required=True, help="run folder that hvq train made")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
 
-    ablate = commands.add_parser("ablate", help="train and evaluate variants of the model, a row of a csv for each run")
-    ablate.add_argument("--data", type=Path, required=True, metavar="DIR", help="as for hvq train")
-    ablate.add_argument("--out", type=Path, default=RESULTS, metavar="FILE",
-                        help=f"default: {RESULTS}; rows that are in it are not computed again")  # fmt: skip
-    ablate.add_argument("--variants", metavar="A,B", help="default: all of them")
-    ablate.add_argument("--seeds", default="0,1,2", metavar="S,S", help="default: 0,1,2")
-    ablate.add_argument("--steps", default="300", metavar="N,N", help="optimiser steps of the runs; default: 300")
-    ablate.add_argument("--workers", type=int, default=1, help="runs at a time; default: 1")
-
-    for command in (train, predict, export, ablate):
+    for command in (train, predict, export):
         command.add_argument("--json", action="store_true", help="print the result as JSON")
     for command in (train, evaluate, predict):
         command.add_argument("--device", help='"cpu", "cuda", ...; default: the first GPU if there is one')
-    for command in (train, evaluate, ablate):
-        command.add_argument(
-            "--cache", type=Path, default=CACHE, metavar="DIR", help=f"folder of cached features; default: {CACHE}"
-        )
+    for command in (train, evaluate):
+        command.add_argument("--cache", type=Path, metavar="DIR",
+                             help="folder of cached features; default: cache in the data folder")  # fmt: skip
     return main
 
 
 def settings(options: argparse.Namespace) -> Config:
-    """The configuration that the options of `hvq train` ask for."""
+    """Make the configuration that the options of `hvq train` ask for."""
     names = ("method", "backbone", "codes", "steps", "seed", "precision")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if "steps" in given:

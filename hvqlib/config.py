@@ -1,9 +1,9 @@
-"""One dataclass for everything a run needs, and the two presets."""
+"""Everything a run needs, in one dataclass, and the two presets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from hvqlib.errors import InputError
 
@@ -16,14 +16,15 @@ class Config:
     """
 
     # What is trained
-    method: str = "hvq"  # "hvq" | "continuous" (every quantiser passed through) | "knn" (nearest normal patch)
+    # "continuous" passes every quantiser through; "knn" asks for the nearest normal patch
+    method: Literal["hvq", "continuous", "knn"] = "hvq"
     seed: int = 0
 
     # Images and frozen features (section 4.1)
     backbone: str = "tf_efficientnet_lite0"
     image_size: int = 224  # pixels a side
     grid: int = 14  # tokens a side; L = grid * grid
-    pooling: str = "area"  # a cell is the mean of what it covers | "bilinear": sampled, as released
+    pooling: Literal["area", "bilinear"] = "area"  # a cell is the mean of what it covers, or sampled, as released
 
     # Transformer (section 3.1)
     width: int = 64  # D, of a token; the decoder works at 2 D
@@ -36,9 +37,10 @@ class Config:
     codes: int = 512  # K, a level and class
     decay: float = 0.95  # of the moving averages; 0.99 in the release, whose runs have 250 times as many steps
     commitment: float = 0.25  # weight of the commitment loss
-    init: str = "kmeans"  # "kmeans" on training tokens | "random" as released
+    init: Literal["kmeans", "random"] = "kmeans"  # k-means of training tokens, or random, as released
     revive: bool = True  # give codes nobody uses to badly quantised tokens
-    update: str = "nearest"  # who moves a code: "nearest", the tokens that chose it | "balanced", a Sinkhorn plan
+    # Who moves a code: the tokens that chose it, or a Sinkhorn plan in which every code receives as much as any other
+    update: Literal["nearest", "balanced"] = "nearest"
     hierarchy: bool = True  # a codebook for every layer; else the top one alone speaks for all (an ablation)
     unified: bool = False  # one codebook a level and one head for all classes (the ablation without switching)
 
@@ -58,30 +60,23 @@ class Config:
     epochs: int = 0  # length of the run in passes over the training images
     lr: float = 3e-3
     weight_decay: float = 1e-4
-    schedule: str = "one_cycle"  # "one_cycle" (up in the first tenth, cosine to 0) | "step" (a tenth after 80 %)
+    # Up in the first tenth, then a cosine to 0; or a tenth after 80 %
+    schedule: Literal["one_cycle", "step"] = "one_cycle"
     clip: float = 1.0  # gradient norm
-    precision: str = "float32"  # "float32" | "bfloat16" (autocast; codebooks stay float32)
+    precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16 by autocast; codebooks stay float32
 
     # Score (section 3.4)
-    score: str = "combined"  # "combined" (residual and transport) | "residual" | "released"
+    score: Literal["combined", "residual", "released"] = "combined"  # residual and transport; residual; as released
     transport_weights: tuple[float, ...] = (0.5,)  # of the transport scores: top, then deep to shallow; the rest 0
-    normalize: bool = True  # by each class's normal mean and spread at each place; else by the class's alone
+    normalize: bool = True  # by a class's normal mean and spread at each position; else by the class's alone
 
     # Nearest-neighbour baseline
     bank: int = 20_000  # normal patches remembered, of all classes together
 
     def __post_init__(self) -> None:
-        choices = {
-            "pooling": ("area", "bilinear"),
-            "method": ("hvq", "continuous", "knn"),
-            "init": ("kmeans", "random"),
-            "schedule": ("one_cycle", "step"),
-            "precision": ("float32", "bfloat16"),
-            "update": ("nearest", "balanced"),
-            "score": ("combined", "residual", "released"),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
+        for name, hint in get_type_hints(Config).items():
+            allowed = get_args(hint) if get_origin(hint) is Literal else ()
+            if allowed and getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
         for name in ("image_size", "grid", "width", "heads", "feedforward", "layers", "codes", "batch_size", "bank"):
             if getattr(self, name) < 1:
@@ -103,7 +98,7 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Config:
-        """The configuration from a dictionary of its settings; unknown names raise InputError."""
+        """Make a configuration from a dictionary of its settings; unknown names raise InputError."""
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
             raise InputError(f"Unknown settings in the configuration: {', '.join(unknown)}.")

@@ -1,11 +1,9 @@
-"""What goes wrong, said to the person at the keyboard."""
-
-from __future__ import annotations
+"""The two ways in which something fails, each told in a sentence to the person at the keyboard."""
 
 
 class InputError(ValueError):
-    """Bad input, told to the person at the keyboard: what was wrong, where, what to do."""
+    """Report bad input: what was wrong, in which file or argument, what to do."""
 
 
 class RunError(RuntimeError):
-    """A run that cannot go on through no fault of its input: what happened, what is kept, what to do."""
+    """Report a run that cannot continue, although its input is fine: what happened, what is kept, what to do."""

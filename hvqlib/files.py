@@ -1,4 +1,4 @@
-"""Writing files so that they are never seen half written, by one process at a time."""
+"""Where data is, and how files are written: whole or not at all, by one process at a time."""
 
 from __future__ import annotations
 
@@ -10,12 +10,44 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from hvqlib import processes
 from hvqlib.errors import InputError, RunError
 
 
+def data_folder(make: bool = False) -> Path:
+    """Find the folder that holds data sets, cached features, results and the shipped detector.
+
+    It is ``$HVQ_DATA``; else ``data`` in the working folder, or in the nearest folder above that has one; else ``data``
+    in the checkout that an editable install points to.
+
+    Parameters
+    ----------
+    make : for those who write: where there is none, answer with ``data`` in the working folder, which is to be made.
+
+    Raises
+    ------
+    InputError : there is none, or ``$HVQ_DATA`` is no folder.
+    """
+    if named := os.environ.get("HVQ_DATA"):
+        if not (make or Path(named).is_dir()):
+            raise InputError(f"HVQ_DATA is '{named}', which is no folder: set it to the folder that holds your data.")
+        return Path(named)
+    here, package = Path.cwd(), Path(__file__).resolve().parent
+    for folder in (here, *here.parents):
+        if (folder / "data").is_dir():
+            return folder / "data"
+    checkout = package.parent
+    if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():  # never inside of site-packages
+        return checkout / "data"
+    if make:
+        return here / "data"
+    raise InputError(
+        f"No data folder: HVQ_DATA is not set, neither '{here}' nor a folder above it has a folder 'data', and hvqlib "
+        f"('{package}') is not in a checkout of the project. Set HVQ_DATA, or work in a checkout."
+    )
+
+
 def write_atomic(path: Path, content: bytes | Callable[[Path], object]) -> None:
-    """Write a file beside its place and rename it there, so that it is never seen half written.
+    """Write a file under another name beside its own and rename it, so that it is never seen half written.
 
     `content` is what to write, or a function that writes it to the path it is given.
     """
@@ -45,13 +77,10 @@ def write_atomic(path: Path, content: bytes | Callable[[Path], object]) -> None:
 
 @contextmanager
 def sole_writer(out: Path) -> Iterator[None]:
-    """Hold a run folder against other trainings; made if it is not there.
+    """Hold a run folder, made if it is not there, against other trainings.
 
-    What an interrupted write left beside its place is swept away. Raises InputError where another training holds it.
+    What an interrupted write left there is swept away. Raises InputError where another training holds it.
     """
-    if processes.rank():
-        yield
-        return
     lock = FileLock(out / ".lock", timeout=0)
     try:
         out.mkdir(parents=True, exist_ok=True)

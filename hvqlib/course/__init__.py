@@ -1,1 +1,5 @@
-"""What the notebooks share."""
+"""Share what the notebooks use: data and the shipped detector, checks, figures, widgets.
+
+In: everything else in hvqlib. Out: `material` (data sets, truth of samples), `checks`, `figures`, `widgets`,
+`painting`, `feature_pictures`, `results` (rows of saved experiments) and `foundry`, the data set that is drawn.
+"""

@@ -15,7 +15,6 @@ from hvqlib.data.dataset import AnomalyDataset
 from hvqlib.data.images import read_image
 from hvqlib.detector.detector import Detector
 from hvqlib.errors import InputError
-from hvqlib.features.extraction import extract_features
 from hvqlib.files import write_atomic
 
 SIDE = 112  # of the pictures, in pixels
@@ -69,7 +68,7 @@ def train_pictures(
     if not dataset.train:
         raise InputError(f"{dataset.root} has no training images: put some into CLASS/train/good.")
     paths = [sample.path for sample in dataset.train]
-    features = detector.standardize(extract_features(detector.backbone, paths, cache, progress=progress))
+    features = detector.features(paths, cache, progress)
     pixels = (torch.from_numpy(read_image(path)).permute(2, 0, 1)[None].float() / 255 for path in paths)
     images = torch.cat([F.interpolate(image, (SIDE, SIDE), mode="area") for image in pixels])  # (N, 3, 112, 112)
     torch.manual_seed(seed)

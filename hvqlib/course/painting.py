@@ -13,8 +13,6 @@ from PIL import Image, ImageDraw
 from hvqlib.errors import InputError
 
 TOOLS = ("scratch", "blob", "erase")
-
-
 COLOURS = {"black": "#141414", "white": "#f5f5f5", "rust": "#7a3b12", "blue": "#1f4e79"}
 
 

@@ -32,13 +32,10 @@ VARIANTS: dict[str, dict] = {
     "nearest neighbour at grid 28": {"method": "knn", "score": "residual", "grid": 28},
 }
 
-
 COLUMNS = (
     *("variant", "data", "seed", "steps", *METRICS, "class_accuracy", "usage", "least_used", "perplexity"),
     *("cpu_seconds", "memory_mb", "classes", "machine", "torch", "hvqlib", "commit", "date", "command"),
 )
-
-
 KEY = ("variant", "data", "seed", "steps")
 
 

@@ -1,1 +1,5 @@
-"""Folder -> samples -> arrays."""
+"""Read data sets: a folder in any of five layouts -> samples -> arrays.
+
+In: folders, image files, archives. Out: `AnomalyDataset` of `Sample`s (`dataset`, `layouts`), images (H, W, 3) uint8
+and masks (H, W) bool (`images`), a report on a folder (`inspection`), a public data set (`download`).
+"""

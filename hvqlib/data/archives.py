@@ -18,8 +18,6 @@ from tqdm.auto import tqdm
 from hvqlib.errors import InputError
 
 CHUNK = 1 << 20  # bytes read at a time
-
-
 HEADER = 1 << 20  # bytes that a long name or the padding of a tar may take
 
 

@@ -1,8 +1,4 @@
-"""A folder of images as a data set, and its images and masks as arrays.
-
-Listing (`load_dataset`) opens no image; which layouts of folders it knows, `hvqlib.layouts` says. Reading
-(`read_image`, `read_mask`) decodes one file at a time.
-"""
+"""Read a folder of images as a data set: classes, training samples and test samples. No image is opened."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ from hvqlib.errors import InputError
 
 @dataclass(frozen=True)
 class AnomalyDataset:
-    """What `load_dataset` found: classes, training samples (all normal) and test samples."""
+    """Hold what `load_dataset` read: classes, training samples (all normal) and test samples."""
 
     root: Path
     classes: tuple[str, ...]
@@ -29,7 +25,7 @@ class AnomalyDataset:
 
 
 def load_dataset(root: str | Path, classes: Sequence[str] | str | None = None) -> AnomalyDataset:
-    """List the images of a folder in a layout of `hvqlib.layouts`: MVTec AD, MVTec LOCO AD, BTAD, VisA, good and bad.
+    """List the images of a folder in one of the layouts that `hvqlib.data.layouts` describes.
 
     Parameters
     ----------
@@ -54,18 +50,18 @@ def load_dataset(root: str | Path, classes: Sequence[str] | str | None = None) -
         none; VisA's table lacks a column, or names a file that is not there.
     """
     root = Path(root)
-    _, found = recognise(root)
-    names = (classes,) if isinstance(classes, str) else tuple(found if classes is None else classes)
+    _, readers = recognise(root)
+    names = (classes,) if isinstance(classes, str) else tuple(readers if classes is None else classes)
     for name in names:
-        if name not in found:
-            raise InputError(f"No class '{name}' in '{root}': choose from {', '.join(found)}.")
+        if name not in readers:
+            raise InputError(f"No class '{name}' in '{root}': choose from {', '.join(readers)}.")
     if not names or len(set(names)) < len(names):
         raise InputError(f"The classes, {list(names)}, should be one or more different names.")
 
     train: list[Sample] = []
     test: list[Sample] = []
     for class_id, name in enumerate(names):
-        normal, judged = found[name]()
+        normal, judged = readers[name]()
         train += [replace(sample, class_id=class_id) for sample in normal]
         test += [replace(sample, class_id=class_id) for sample in judged]
     return AnomalyDataset(root, names, tuple(train), tuple(test))

@@ -1,194 +1,140 @@
-"""Fetch a public data set: a download that goes on where it stopped, then `unpack`.
+"""Fetch a public data set: a download that goes on where it stopped, then unpacking.
 
 VisA (Zou et al., ECCV 2022; CC BY 4.0) lies open on its authors' server. MVTec AD (Bergmann et al., CVPR 2019;
 CC BY-NC-SA 4.0) is handed out behind a form in which one accepts its licence, so everyone fetches it for themselves.
+An archive is unpacked only after its SHA-256 has been seen to be the known one: no zip, nothing that was packed anew.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-import ssl
+import shutil
 import sys
+import tarfile
 import time
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
+from ssl import SSLError
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import BaseHandler, Request, build_opener
 
 from tqdm.auto import tqdm
 
-from hvqlib.data.archives import need_empty, unpack_archive
 from hvqlib.errors import InputError, RunError
 
+
+class Archive(NamedTuple):
+    size: int  # bytes
+    sha256: str
+    url: str = ""  # none where it is handed out by hand
+
+
 VISA = "https://amazon-visual-anomaly.s3.us-west-2.amazonaws.com/VisA_20220922.tar"
-
-
-VISA_SIZE = 1_929_840_640  # bytes
-
-
-VISA_SHA256 = "2eb8690c803ab37de0324772964100169ec8ba1fa3f7e94291c9ca673f40f362"
-
-
-LIMITS = {"visa": (4 * 10**9, 30_000), "mvtec": (15 * 10**9, 30_000)}  # unpacked bytes and entries; twice what is known
-
-
+ARCHIVES = {
+    "visa": Archive(1_929_840_640, "2eb8690c803ab37de0324772964100169ec8ba1fa3f7e94291c9ca673f40f362", VISA),
+    "mvtec": Archive(5_264_982_680, "cf4313b13603bec67abb49ca959488f7eedce2a9f7795ec54446c649ac98cd3d"),
+}
 MVTEC_STEPS = """\
 MVTec AD is free for research and teaching, not for commercial use (CC BY-NC-SA 4.0), and its authors ask
-everyone to accept that themselves. Three steps:
-
+everyone to accept that themselves. Four steps:
   1. Open https://www.mvtec.com/company/research/datasets/mvtec-ad in a browser.
   2. Accept the licence and download mvtec_anomaly_detection.tar.xz, the whole data set (4.9 GB).
-  3. Unpack and look it over:
-       hvq data get mvtec --archive mvtec_anomaly_detection.tar.xz
-       hvq data check data/mvtec"""
-
-
-CHUNK = 1 << 20  # bytes read at a time
-
-
+  3. Unpack it:      hvq data get mvtec --archive mvtec_anomaly_detection.tar.xz
+  4. Look it over:   hvq data check data/mvtec"""
 TIMEOUT = 30  # seconds of silence after which a connection counts as dropped
+PAUSES = (1, 2, 4, 8)  # seconds to wait after failures in a row; after one more, give up
 
 
 def fetch_dataset(name: str, out: Path, archive: Path | None = None) -> bool:
     """Fetch "visa", or unpack the archive of "visa" or "mvtec" that is already here, into the folder `out`.
 
-    Returns
-    -------
     False where there is nothing to fetch without a person: MVTec AD without an archive. See `MVTEC_STEPS`.
-
-    Raises
-    ------
-    InputError : `out` is not empty, or the archive is not the one it should be.
-    RunError : the server cannot be reached or sends something else.
+    Raises InputError if `out` is not empty or the archive not the known one, RunError as the functions below.
     """
-    if archive is None and name == "mvtec":
+    known = ARCHIVES[name]
+    if archive is None and not known.url:
         return False
-    need_empty(out)
-    if archive is None:
-        archive = out.resolve().parent / VISA.rsplit("/", 1)[1]
-        download(VISA, archive, VISA_SIZE, VISA_SHA256)
-        print(f"{archive}: kept; delete it when you like.", file=sys.stderr)
-    elif name == "visa":
-        _verify(archive, VISA_SIZE, VISA_SHA256)
-    unpack_archive(archive, out, *LIMITS[name])
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"'{out}' is not empty: choose another folder, or move what is in it away.")
+    path = archive or out.resolve().parent / known.url.rsplit("/", 1)[1]
+    if archive is None and not path.exists():
+        download(known, path)
+    elif not path.is_file() or not _is_known(path, known):
+        raise InputError(f"'{path}' is not the archive its authors publish (by size and SHA-256): fetch it again.")
+    unpack_archive(path, out)
     return True
 
 
-def download(url: str, path: Path, size: int, sha256: str, attempts: int = 5, pause: float = 1.0) -> None:
-    """Fetch one file of known size and SHA-256; `path` appears only when it is whole.
+def download(known: Archive, path: Path) -> None:
+    """Fetch an archive; `path` appears only when it is whole. Raises RunError if it cannot be fetched, or is another.
 
-    What has come so far lies in ``path.part``: after a dropped connection, or in the next call, only the
-    rest is asked for. A server that sends the whole file instead is listened to from the start.
-
-    Parameters
-    ----------
-    url : https only; http is allowed for this machine itself.
-    attempts : failures in a row, without a byte more than before, after which to give up.
-    pause : seconds before the second attempt, doubled with each further one.
-
-    Raises
-    ------
-    InputError : `path` is there and is another file.
-    RunError : the file cannot be fetched, or is not the one expected.
+    What has come lies in ``path.part``: after a dropped connection, or in the next call, only the rest is asked for.
     """
-    _need_safe(url)
-    if path.exists():
-        return _verify(path, size, sha256)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    opener = build_opener(_Redirects)
-    etag, whole, best, failed = "", False, 0, 0
-    with tqdm(desc=path.name, total=size, unit="B", unit_scale=True) as bar:
-        while (have := _length(part)) != size:
-            if have > size:
-                part.unlink()  # not the beginning of this file
-                continue
+    part.parent.mkdir(parents=True, exist_ok=True)
+    opener, etag, whole, most, failures = build_opener(_OnlySafe), "", False, 0, 0
+    with part.open("ab") as file:
+        while (have := file.tell()) < known.size:
             headers = {} if whole or not have else {"Range": f"bytes={have}-"}
-            if headers and etag:
+            if headers and etag.startswith('"'):  # a weak one, W/"...", says nothing about bytes
                 headers["If-Range"] = etag  # the rest only if the file is still the same
             try:
-                with opener.open(Request(url, headers=headers), timeout=TIMEOUT) as answer:
-                    start = _start(answer, have, size)
+                with opener.open(Request(known.url, headers=headers), timeout=TIMEOUT) as answer:
+                    start = have if answer.status == 206 else 0  # 200: the server sends the file from its start
+                    if start and f"bytes {start}-{known.size - 1}/" not in answer.headers.get("Content-Range", ""):
+                        raise HTTPError(answer.url, 416, "another piece than was asked for", answer.headers, None)
+                    if answer.length != known.size - start:  # None if the server does not say
+                        raise HTTPException(f"the server sends {answer.length} bytes, not {known.size - start}")
                     etag = answer.headers.get("ETag", "")
-                    etag = "" if etag.startswith("W/") else etag  # a weak one says nothing about bytes
-                    _receive(answer, part, start, size, bar)
-            except (URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
-                whole = isinstance(error, _WrongRange) or getattr(error, "code", None) == 416
-                have = _length(part)
-                failed = failed + 1 if have <= best else 1
-                best = max(best, have)
-                if failed >= attempts:
-                    kept = f"{have:,} of {size:,} bytes are kept in '{part}'" if have else "nothing was kept"
-                    raise RunError(
-                        f"'{url}' cannot be fetched ({error}); {kept}. Look after the network, and start the same "
-                        "command again."
-                    ) from error
-                time.sleep(min(pause * 2 ** (failed - 1), 30))
-    if _sha256(part) != sha256:
+                    file.truncate(start)
+                    file.seek(start)
+                    with tqdm.wrapattr(file, "write", known.size, desc=path.name, initial=start) as watched:
+                        shutil.copyfileobj(answer, watched)
+                if file.tell() < known.size:
+                    raise ConnectionError(f"the connection ended after {file.tell():,} bytes")
+            except (URLError, HTTPException, ConnectionError, TimeoutError, SSLError) as error:
+                whole = isinstance(error, HTTPError) and error.code == 416  # the server cannot go on there
+                failures = 1 if file.tell() > most else failures + 1
+                most = max(most, file.tell())
+                if failures > len(PAUSES):
+                    kept = f"{file.tell():,} of {known.size:,} bytes are kept in '{part}': start the same command again"
+                    raise RunError(f"'{known.url}' cannot be fetched ({error}). {kept}.") from error
+                time.sleep(PAUSES[failures - 1])
+    if not _is_known(part, known):
         part.unlink()
-        raise RunError(f"What '{url}' sent is not the file expected (another SHA-256), so it was removed: try again.")
+        raise RunError(f"'{known.url}' sent another file than the known one (by SHA-256); it was removed: try again.")
     part.replace(path)
+    print(f"{path}: kept; delete it when you like.", file=sys.stderr)
 
 
-class _WrongRange(HTTPException):
-    """The server sends another piece than was asked for: ask for the whole file."""
+def unpack_archive(archive: Path, folder: Path) -> None:
+    """Unpack a trusted tar into an empty or a new folder, all or nothing; RunError if this Python cannot read it."""
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside, tarfile.open(archive) as tar:
+            content = Path(beside, "content")
+            tar.extractall(content, tqdm(tar, desc=f"unpacking {archive.name}", unit=" files"), filter="data")
+            tops = list(content.iterdir())  # one folder that holds everything else is left out of the names
+            if folder.exists():
+                folder.rmdir()  # empty
+            (tops[0] if len(tops) == 1 and tops[0].is_dir() else content).rename(folder)
+    except tarfile.TarError as error:
+        raise RunError(f"'{archive}' cannot be unpacked ({error}): has this Python its module lzma?") from error
 
 
-class _Redirects(HTTPRedirectHandler):
-    """Follows a server only to addresses that one may ask for directly."""
+class _OnlySafe(BaseHandler):
+    """Lets no request out that others could read or change, not even one that a server redirects to."""
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
-        _need_safe(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _need_safe(url: str) -> None:
-    parts = urlsplit(url)
-    here = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    if parts.scheme != "https" and not (parts.scheme == "http" and here):
-        raise RunError(f"'{url}' is not fetched: only https can be trusted.")
+    def default_open(self, request: Request) -> None:
+        here = request.type == "http" and urlsplit(request.full_url).hostname in ("localhost", "127.0.0.1", "::1")
+        if request.type != "https" and not here:
+            raise RunError(f"'{request.full_url}' is not fetched: only https can be trusted.")
 
 
-def _start(answer: HTTPResponse, have: int, size: int) -> int:
-    """Where in the file an answer begins: where we stopped, or 0 if the server sends all of it."""
-    start = 0
-    if answer.status == 206:
-        given = answer.headers.get("Content-Range", "")
-        if not re.fullmatch(rf"bytes {have}-{size - 1}/({size}|\*)", given):
-            raise _WrongRange(f"bytes {have} to {size - 1} were asked for, the server sends '{given}'")
-        start = have
-    length = answer.headers.get("Content-Length")
-    if length not in (None, str(size - start)):
-        raise HTTPException(f"the server sends {length} bytes, not {size - start}")
-    return start
-
-
-def _receive(answer: HTTPResponse, part: Path, start: int, size: int, bar: tqdm) -> None:
-    """Write the body of an answer behind the first `start` bytes of a file, up to `size` bytes and no more."""
-    bar.n = start
-    bar.refresh()
-    with part.open("ab" if start else "wb") as file:
-        while start < size and (chunk := answer.read(min(CHUNK, size - start))):
-            file.write(chunk)
-            start += len(chunk)
-            bar.update(len(chunk))
-    if start < size:
-        raise ConnectionError(f"the connection ended after {start:,} bytes")
-
-
-def _length(part: Path) -> int:
-    return part.stat().st_size if part.exists() else 0
-
-
-def _sha256(path: Path) -> str:
+def _is_known(path: Path, known: Archive) -> bool:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _verify(path: Path, size: int, sha256: str) -> None:
-    if not path.is_file():
-        raise InputError(f"'{path}' is no file: give the archive as it was downloaded.")
-    if path.stat().st_size != size or _sha256(path) != sha256:
-        raise InputError(f"'{path}' is not the file expected (another size or SHA-256): move it away, fetch it again.")
+        return path.stat().st_size == known.size and hashlib.file_digest(file, "sha256").hexdigest() == known.sha256

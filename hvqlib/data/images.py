@@ -1,4 +1,4 @@
-"""Images and masks as arrays, one file at a time."""
+"""Read images and masks as arrays, one at a time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from PIL import Image, ImageOps
 from hvqlib.data.layouts import Sample, images
 from hvqlib.errors import InputError
 
+Picture = str | Path | Image.Image | np.ndarray  # a file, or an image that is in memory already
 
-def read_image(path: str | Path) -> np.ndarray:
-    """Decode one image file completely.
+
+def read_image(source: Picture) -> np.ndarray:
+    """Decode one image, from a file or from memory, into an array (H, W, 3) uint8.
 
     Every kind of pixel becomes 8-bit RGB: 16-bit grey is divided by 257 (65535 becomes 255),
     transparent pixels are laid on white, grey, palette, 1-bit and CMYK are converted. The camera's
     orientation tag is applied.
+
+    Parameters
+    ----------
+    source : a file, a PIL image, or an array (H, W, 3) uint8, which is given back as it is.
 
     Returns
     -------
@@ -25,9 +31,14 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises
     ------
     InputError
-        The file is missing, no image, cut short, unsafely large, or has pixels of over 16 bits.
+        The file is missing, no image, cut short, unsafely large, or has pixels of over 16 bits; an array of another
+        shape or type.
     """
-    image = _decode(path)
+    if isinstance(source, np.ndarray):
+        if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
+            raise InputError(f"An image should be uint8 of shape (H, W, 3), not {source.dtype} {source.shape}.")
+        return source
+    path, image = _name(source), _decode(source)
     if image.mode.startswith("I"):  # 16 bits; PIL's own conversion to 8 would clip at 255
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
@@ -107,13 +118,20 @@ def check_size(sample: Sample, defect: np.ndarray, size: tuple[int, int]) -> Non
         )
 
 
-def _decode(path: str | Path) -> Image.Image:
-    """Open, decode and turn upright one image, whatever its mode; any failure is an InputError."""
+def _decode(source: str | Path | Image.Image) -> Image.Image:
+    """Decode and turn upright one image, whatever its mode; any failure is an InputError."""
     try:
-        with Image.open(path) as image:
+        if isinstance(source, Image.Image):
+            return ImageOps.exif_transpose(source)
+        with Image.open(source) as image:
             image.load()  # Image.open reads only the header: a file cut short shows here
             return ImageOps.exif_transpose(image)
     except Image.DecompressionBombError as error:
-        raise InputError(f"The image '{path}' is unsafely large: make it smaller ({error}).") from error
+        raise InputError(f"The image '{_name(source)}' is unsafely large: make it smaller ({error}).") from error
     except Exception as error:  # PIL raises OSError, ValueError, SyntaxError, struct.error, ...
-        raise InputError(f"The image '{path}' cannot be read: replace it ({error}).") from error
+        raise InputError(f"The image '{_name(source)}' cannot be read: replace it ({error}).") from error
+
+
+def _name(source: str | Path | Image.Image) -> str:
+    """What an error calls an image."""
+    return getattr(source, "filename", "") or "in memory" if isinstance(source, Image.Image) else str(source)

@@ -1,4 +1,4 @@
-"""Look a data set over before hours are spent on it: what is there, what is amiss, and what follows from that."""
+"""Inspect a data set before hours are spent on it: what is there, what is amiss, and what follows from that."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ PUBLISHED = {
     "MVTec AD": {"classes": 15, "train": 3629, "test good": 467, "test defective": 1258},
     "VisA": {"classes": 12, "train": 8659, "test good": 962, "test defective": 1200},
 }
-
 
 NAMES = {
     "MVTec AD": "bottle cable capsule carpet grid hazelnut leather metal_nut pill screw tile toothbrush transistor "
@@ -43,12 +42,11 @@ FILES = {
                        "they count double, and images held out to calibrate may have been seen: remove the copies"),
 }  # fmt: skip
 
-
 SHOWN = 5  # files named with a finding in the table; the JSON has all
 
 
 def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
-    """Decode every image and mask of a folder, one at a time, and report.
+    """Inspect a folder: decode every image and mask, one at a time, and report.
 
     Parameters
     ----------
@@ -106,7 +104,7 @@ def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
 
 
 def report_table(report: dict[str, Any]) -> str:
-    """What `check` found, for reading."""
+    """Lay out what `inspect_folder` reports, for reading."""
     rows = [("class", "train", "test good", "test defective", "masks", "size in pixels")]
     for name, one in report["classes"].items():
         kinds = ", ".join(f"{defect} {n}" for defect, n in one["test_defective"].items())
@@ -155,18 +153,18 @@ def _look(sample: Sample, masked: bool, amiss: dict[str, list[Path]]) -> tuple[i
 
 
 def _remarks(classes: dict[str, dict[str, Any]], published: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """What the counts say."""
-    found = []
+    """Say what follows from the counts."""
+    remarks = []
     lacking = [name for name, one in classes.items() if not one["test_good"] or not one["test_defective"]]
     if lacking:
         text = "Classes without good or without defective test images: " + ", ".join(lacking)
-        found.append(_finding("test", False, f"{text}; they can be trained on, but have no AUROC."))
+        remarks.append(_finding("test", False, f"{text}; they can be trained on, but have no AUROC."))
     if published and published["found"] != published["wanted"]:
         wanted, here = (", ".join(f"{k} {n:,}" for k, n in published[key].items()) for key in ("wanted", "found"))
         text = f"Published for {published['data_set']} are {wanted}; here are {here}"
-        found.append(_finding("published", False, f"{text}; results do not compare with published ones: unpack the "
+        remarks.append(_finding("published", False, f"{text}; results do not compare with published ones: unpack the "
                               "whole archive again, into an empty folder."))  # fmt: skip
-    return found
+    return remarks
 
 
 def _counts(train: list[Sample], test: list[Sample]) -> dict[str, Any]:
@@ -185,17 +183,17 @@ def _sizes(shapes: list[tuple[int, int]]) -> dict[str, Any]:
 
 
 def _published(layout: str, classes: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
-    """The authors' counts and those found, where most of the classes are the authors'."""
+    """Compare the authors' counts with those here, where most of the classes are the authors'."""
     names = NAMES.get(layout, "").split()
     if 2 * len(classes.keys() & set(names)) <= len(names):
         return None
-    found = {
+    here = {
         "classes": len(classes),
         "train": sum(one["train"] for one in classes.values()),
         "test good": sum(one["test_good"] for one in classes.values()),
         "test defective": sum(sum(one["test_defective"].values()) for one in classes.values()),
     }
-    return {"data_set": layout, "wanted": PUBLISHED[layout], "found": found}
+    return {"data_set": layout, "wanted": PUBLISHED[layout], "found": here}
 
 
 def _sha256(path: Path) -> bytes:

@@ -37,20 +37,10 @@ from pathlib import Path
 from hvqlib.errors import InputError
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-
-
 GOOD, OK = "good", "ok"
-
-
 GOOD_NAMES = (GOOD, "normal", OK)  # of the folders of a class without a split
-
-
 BAD_NAMES = ("bad", "defective", "ko", "anomaly")
-
-
 PARTS = ("train", "validation", "test", "ground_truth")  # of a class: never names of classes without a split
-
-
 SPLIT = "split_csv/1cls.csv"  # VisA's: one class, all of its normal training images
 
 
@@ -110,7 +100,7 @@ def recognise(root: Path) -> tuple[str, dict[str, Callable[[], Lists]]]:
     if (root / SPLIT).is_file() and (visa := _visa(root)):
         return "VisA", visa
     alone = _layouts(root) if _named(root / "train", (GOOD, OK)) or _named(root, GOOD_NAMES + BAD_NAMES) else []
-    inside = {p: found for p in _folders(root) if p.name not in PARTS and (found := _layouts(p))}
+    inside = {p: known for p in _folders(root) if p.name not in PARTS and (known := _layouts(p))}
     if alone and inside:
         raise InputError(
             f"'{root}' is one class by its folders of images, yet holds the class '{next(iter(inside)).name}' too: "
@@ -124,7 +114,7 @@ def recognise(root: Path) -> tuple[str, dict[str, Callable[[], Lists]]]:
             f"No class found in '{root}': it should hold one folder a class, each with normal images in train/good."
             + hint
         )
-    examples = {layout: folder for folder, found in layouts.items() for layout in found}
+    examples = {layout: folder for folder, known in layouts.items() for layout in known}
     if len(examples) > 1:
         told = ", ".join(f"'{folder}' has that of {layout}" for layout, folder in sorted(examples.items()))
         raise InputError(f"'{root}' mixes layouts: {told}. Bring all classes into one layout, or move some elsewhere.")
@@ -140,12 +130,12 @@ def recognise(root: Path) -> tuple[str, dict[str, Callable[[], Lists]]]:
 
 def _layouts(folder: Path) -> list[str]:
     """The layouts that a class folder may have: none if it is no class, more than one if that is not clear."""
-    found = []
+    layouts = []
     if (folder / "train").is_dir() or (folder / "test").is_dir():
-        found.append("MVTec AD" if not _named(folder / "train", (OK,)) else "BTAD")
+        layouts.append("MVTec AD" if not _named(folder / "train", (OK,)) else "BTAD")
     if _named(folder, GOOD_NAMES + BAD_NAMES):
-        found.append("good and bad")
-    return found
+        layouts.append("good and bad")
+    return layouts
 
 
 def _split(folder: Path, name: str, good: str) -> Lists:
@@ -204,10 +194,10 @@ def _good_and_bad(folder: Path, name: str) -> Lists:
     """A class without a split: of its good images every fifth by name is kept to judge, the others train."""
     chosen = []
     for names in (GOOD_NAMES, BAD_NAMES):
-        found = _named(folder, names)
-        if len(found) > 1:
-            raise InputError(f"Class '{name}' has both '{found[0]}' and '{found[1]}': put their images into one.")
-        chosen.append(found[0] if found else folder / names[0])
+        present = _named(folder, names)
+        if len(present) > 1:
+            raise InputError(f"Class '{name}' has both '{present[0]}' and '{present[1]}': put their images into one.")
+        chosen.append(present[0] if present else folder / names[0])
     good, bad = chosen
     for stray in _folders(folder):
         if stray not in (good, bad) and images(stray):
@@ -243,14 +233,14 @@ def _visa(root: Path) -> dict[str, Callable[[], Lists]]:
         kind = ",".join(k for k in several if k not in ("", "normal")) or "anomaly"
         sample = Sample(image, row["object"], 0, label, kind if label else GOOD, mask)
         lists[row["object"]][0 if training else 1].append(sample)
-    return {name: partial(_visa_class, root, name, found) for name, found in lists.items()}
+    return {name: partial(_visa_class, root, name, samples) for name, samples in lists.items()}
 
 
-def _visa_class(root: Path, name: str, found: Lists) -> Lists:
+def _visa_class(root: Path, name: str, samples: Lists) -> Lists:
     """A class of VisA, which must have something to learn from."""
-    if not found[0]:
+    if not samples[0]:
         raise InputError(f"'{root / SPLIT}' has no training images of '{name}': take VisA's own table.")
-    return found
+    return samples
 
 
 def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -272,8 +262,8 @@ def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 def _named(folder: Path, names: Sequence[str]) -> list[Path]:
     """Folders of these names inside a folder, less those that are classes with a split themselves."""
-    found = [folder / name for name in names if (folder / name).is_dir()]
-    return [p for p in found if not (p / "train").is_dir() and not (p / "test").is_dir()]
+    there = [folder / name for name in names if (folder / name).is_dir()]
+    return [p for p in there if not (p / "train").is_dir() and not (p / "test").is_dir()]
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,21 +13,17 @@ from torch.nn import functional as F
 from hvqlib.config import Config
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.errors import InputError
-from hvqlib.features.feature_file import Features
 
 STRENGTH = 20  # images: with that many, a place's own mean and spread count as much as the whole map's
-
-
 CONFIDENCE = 0.8  # with which a p-value is no smaller than the share of normal images it stands for
-
-
 FLOOR = 1e-6  # of a spread, in the unit of the signal
 
 
 @dataclass
 class Calibration:
-    """Normal signals of a run, and what held-out normal images score with them."""
+    """Hold the normal signals of a run, and what held-out normal images score with them."""
 
+    names: tuple[str, ...]  # of the S signals
     mean: Tensor  # (classes, S, H, W)
     spread: Tensor  # (classes, S, H, W), above 0
     class_mean: Tensor  # (classes, S), the same for the map as a whole
@@ -36,19 +33,23 @@ class Calibration:
     scores: Tensor  # (N,), ascending: standardised scores of held-out normal images of all classes
 
     @classmethod
-    def fit(cls, config: Config, signals: Tensor, class_ids: Tensor, held: Tensor, classes: int) -> Calibration:
-        """From the signals (N, S, H, W) of normal images, their classes (N,) and which of them were held out (N,).
+    def fit(
+        cls, config: Config, signals: Mapping[str, Tensor], class_ids: Tensor, held: Tensor, classes: int
+    ) -> Calibration:
+        """Calibrate from the signals of normal images, each (N, H, W), their classes (N,) and which were held out (N,).
 
         A pattern of mean and variance over places comes from the images trained on, which are many, smoothed 3 x 3
         and drawn towards the map's own mean and variance (by a weight of n / (n + 20) for n images: of few images a
         place's own figures say little). Its level comes from held-out images, on which every signal is larger; so do
         the scores. Where nothing is held out, the images trained on serve, and p-values come out too small.
         """
-        shape = (classes, *signals.shape[1:])
-        mean, spread = signals.new_zeros(shape), signals.new_ones(shape)
-        ratio = signals.new_ones(shape[:2])
+        names = tuple(signals)
+        first = signals[names[0]]  # (N, H, W)
+        shape = (classes, len(names), *first.shape[1:])
+        mean, spread = first.new_zeros(shape), first.new_ones(shape)
+        ratio = first.new_ones(shape[:2])
         for c in class_ids.unique().tolist():
-            fitted, kept = signals[(class_ids == c) & ~held], signals[(class_ids == c) & held]
+            fitted, kept = (_stack(signals, names, (class_ids == c) & which) for which in (~held, held))
             if len(kept):
                 ratio[c] = (kept.mean((0, 2, 3)) + FLOOR) / (fitted.mean((0, 2, 3)) + FLOOR)
             weight = len(fitted) / (len(fitted) + STRENGTH)
@@ -59,52 +60,54 @@ class Calibration:
             mean[c] *= ratio[c][:, None, None]
             spread[c] = (spread[c].sqrt() * ratio[c][:, None, None]).clamp(min=FLOOR)
         class_spread = spread.square().mean((2, 3)).sqrt()
-        zero, one = signals.new_zeros(classes), signals.new_ones(classes)
-        found = cls(mean, spread, mean.mean((2, 3)), class_spread, zero, one, signals.new_zeros(0))
+        zero, one = first.new_zeros(classes), first.new_ones(classes)
+        self = cls(names, mean, spread, mean.mean((2, 3)), class_spread, zero, one, first.new_zeros(0))
         # Images trained on, raised to the level of unseen ones, say how scores of a class lie and spread ...
         raise_by = torch.where(held[:, None], 1.0, ratio[class_ids])[:, :, None, None]  # (N, S, 1, 1)
-        scores, size = signals.new_empty(len(signals)), (config.image_size,) * 2
-        for p in torch.arange(len(signals)).split(64):  # maps at full size are large
-            scores[p] = image_score(upsample(found.combine(raise_by[p] * signals[p], class_ids[p], config), size))
+        scores, size = first.new_empty(len(first)), (config.image_size,) * 2
+        for p in torch.arange(len(first)).split(64):  # maps at full size are large
+            raised = {name: raise_by[p, i] * signals[name][p] for i, name in enumerate(names)}
+            scores[p] = image_score(upsample(self.combine(raised, class_ids[p], config), size))
         for c in class_ids.unique().tolist():
             some = scores[(class_ids == c) & ~held]
-            found.image_mean[c] = some.mean()
-            found.image_spread[c] = some.std(correction=0).clamp(min=0.1)
+            self.image_mean[c] = some.mean()
+            self.image_spread[c] = some.std(correction=0).clamp(min=0.1)
         # ... so that held-out images of all classes together can say which score is how rare.
         used = held if held.any() else torch.ones_like(held)
-        found.scores = found.standardise(scores[used], class_ids[used]).sort().values
-        return found
+        self.scores = self.standardise(scores[used], class_ids[used]).sort().values
+        return self
 
     def combine(
         self,
-        signals: Tensor,
+        signals: Mapping[str, Tensor],
         class_ids: Tensor,
         config: Config,
         score: str | None = None,
         normalize: bool | None = None,
     ) -> Tensor:
-        """Signals (B, S, H, W) -> one map (B, H, W), in spreads of the class's normal residual; higher is worse.
+        """Combine signals, each (B, H, W), into one map (B, H, W), in spreads of normal signals; higher is worse.
 
         `score` and `normalize` are the configuration's when not given. Signals are first measured from their normal
         mean in units of their normal spread: at each place, or with `normalize` off over the whole map.
         """
         normalize = config.normalize if normalize is None else normalize
-        weights = signals.new_tensor(signal_weights(config, signals.shape[1], score))  # (S,)
-        used = weights.nonzero()[:, 0]  # an unused signal can do no harm
+        weights = signal_weights(config, self.names, score)
+        chosen = torch.stack([signals[name] for name in weights], 1)  # (B, S', H, W): an unused signal can do no harm
+        used = [self.names.index(name) for name in weights]
         if normalize and (score or config.score) != "released":  # as released: without a place's own mean
             mean, spread = self.mean[class_ids][:, used], self.spread[class_ids][:, used]
         else:
             mean = self.class_mean[class_ids][:, used, None, None]
             spread = self.class_spread[class_ids][:, used, None, None]
-        away = ((signals[:, used] - mean) / spread).clamp(-1e6, 1e6)
-        return (away * weights[used, None, None]).sum(1)
+        away = ((chosen - mean) / spread).clamp(-1e6, 1e6)
+        return (away * chosen.new_tensor(list(weights.values()))[:, None, None]).sum(1)
 
     def standardise(self, scores: Tensor, class_ids: Tensor) -> Tensor:
-        """Image scores (B,), comparable between classes: 0 is a normal image's mean, 1 a spread above it."""
+        """Make image scores (B,) comparable between classes: 0 is a normal image's mean, 1 a spread above it."""
         return (scores - self.image_mean[class_ids]) / self.image_spread[class_ids]
 
     def p_values(self, scores: Tensor, class_ids: Tensor) -> Tensor:
-        """p-value (B,), in (0, 1], float64, of image scores (B,): the share of normal images that score as high.
+        """Compute the p-value (B,), in (0, 1], float64, of image scores (B,): the share of normal images as high.
 
         An upper bound of that share (Clopper and Pearson's, at a confidence of 80 %), from how many of the held-out
         scores are at least as high. A conformal p-value, (1 + that number) / (1 + held-out scores), would keep its
@@ -115,7 +118,7 @@ class Calibration:
         return self._bounds().to(higher.device)[higher]
 
     def _bounds(self) -> Tensor:
-        """Upper bounds (N + 1,) float64 of the share of normal images above the highest 0, 1, ... N held-out scores."""
+        """Bound the share of normal images above the highest 0, 1, ... N held-out scores, (N + 1,) float64."""
         from scipy.stats import beta
 
         number = np.arange(len(self.scores))
@@ -123,11 +126,11 @@ class Calibration:
 
     @property
     def least(self) -> float:
-        """The least false-alarm rate that the held-out images can promise."""
+        """Lowest false-alarm rate that the held-out images can promise."""
         return float(self._bounds()[0])
 
     def threshold(self, false_alarm: float, class_ids: Tensor) -> Tensor:
-        """Scores (B,) above which images of each class are called defective, at a false-alarm rate in (0, 1).
+        """Find the scores (B,) above which images of each class are called defective, at a false-alarm rate in (0, 1).
 
         Raises InputError where the held-out images are too few for the rate.
         """
@@ -141,35 +144,41 @@ class Calibration:
         return self.image_mean[class_ids] + self.scores[number - allowed] * self.image_spread[class_ids]
 
     def tensors(self) -> dict[str, Tensor]:
-        """All of it, by name, for a checkpoint."""
-        return dict(vars(self))
+        """Give all tensors by name, for a checkpoint."""
+        return {name: value for name, value in vars(self).items() if name != "names"}
 
 
-def signal_weights(config: Config, count: int, score: str | None = None) -> list[float]:
-    """How much each of `count` signals counts in a score, 0 for not at all; `score` is the run's if not given.
+def signal_weights(config: Config, names: Sequence[str], score: str | None = None) -> dict[str, float]:
+    """Say which of the signals count in a score, and how much; `score` is the run's if not given.
 
     Raises InputError when the score needs codebooks and the signals, being of a model without, have nothing of them.
     """
     score = score or config.score
     if score == "released":
-        if count == 1:
+        if "released" not in names:
             raise InputError('score "released" needs codebooks: choose "residual" or "combined".')
-        return [0.0] * (count - 1) + [1.0]
-    levels = config.transport_weights[: max(count - 2, 0)] if score == "combined" else ()
-    return [1.0, *levels] + [0.0] * (count - 1 - len(levels))
+        return {"released": 1.0}
+    levels = zip(names[1:], config.transport_weights, strict=False) if score == "combined" else ()
+    return {"residual": 1.0} | {name: weight for name, weight in levels if weight and name != "released"}
 
 
-def collect_signals(model: torch.nn.Module, features: Tensor | Features, class_ids: Tensor, batch: int) -> Tensor:
-    """Signals (N, S, H, W), on the CPU, of standardised features (N, C, H, W), `batch` images at a time."""
+def collect_signals(
+    model: torch.nn.Module, features: Tensor | Sequence[Tensor], class_ids: Tensor, batch: int
+) -> dict[str, Tensor]:
+    """Compute the signals, each (N, H, W), on the CPU, of standardised features (N, C, H, W), `batch` at a time."""
     model.eval()
-    place = next(iter(model.state_dict().values())).device
-    signals = torch.zeros(0)
-    for part in torch.arange(len(features)).split(batch):
-        found = model.signals(features[part].to(place), class_ids[part].to(place))  # type: ignore[operator]
-        if not len(signals):
-            signals = torch.empty(len(features), *found.shape[1:])
-        signals[part] = found.cpu()
+    device = next(iter(model.state_dict().values())).device
+    signals: dict[str, Tensor] = {}
+    for rows in torch.arange(len(features)).split(batch):
+        some: Iterable = model.signals(features[rows].to(device), class_ids[rows].to(device)).items()  # type: ignore
+        for name, values in some:
+            signals.setdefault(name, torch.empty(len(features), *values.shape[1:]))[rows] = values.cpu()
     return signals
+
+
+def _stack(signals: Mapping[str, Tensor], names: Sequence[str], which: Tensor) -> Tensor:
+    """The signals of the images chosen by `which` (N,), (n, S, H, W)."""
+    return torch.stack([signals[name][which] for name in names], 1)
 
 
 def _smooth(maps: Tensor) -> Tensor:

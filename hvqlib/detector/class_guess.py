@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from hvqlib.features.feature_file import Features
-
 
 class ClassCentroids(nn.Module):
-    """Nearest class centroid of an image's mean feature vector, each channel in units of its spread within classes.
+    """Guess the class (B,) of images: the nearest centroid of mean feature vectors, channels in units of their spread.
 
     A linear discriminant with a diagonal covariance. Buffers: `centroids` (classes, C), `spread` (C,).
     """
@@ -22,14 +22,14 @@ class ClassCentroids(nn.Module):
         self.register_buffer("centroids", torch.zeros(classes, channels))
         self.register_buffer("spread", torch.ones(channels))
 
-    def fit(self, features: Tensor | Features, class_ids: Tensor) -> None:
-        """From standardised training features (N, C, H, W) and their classes (N,)."""
+    def fit(self, features: Tensor | Sequence[Tensor], class_ids: Tensor) -> None:
+        """Measure centroids and spread of standardised training features (N, C, H, W) and their classes (N,)."""
         vectors = torch.stack([f.mean((1, 2)) for f in features])  # (N, C)
         for c in class_ids.unique().tolist():
             self.centroids[c] = vectors[class_ids == c].mean(0)
         self.spread = (vectors - self.centroids[class_ids]).square().mean(0).sqrt().clamp(min=1e-3)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (B, C, H, W) -> class ids (B,)."""
+        """Guess the class ids (B,) of features (B, C, H, W)."""
         vectors = features.mean((2, 3))
         return torch.cdist(vectors / self.spread, self.centroids / self.spread).argmin(1)

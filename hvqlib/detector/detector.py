@@ -1,33 +1,81 @@
-"""A finished run on images: maps, scores, verdicts."""
+"""A finished run on images: what it makes of them step by step, and its verdicts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hvqlib.config import Config
+from hvqlib.data.images import Picture, read_image
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.calibration import Calibration, signal_weights
 from hvqlib.detector.class_guess import ClassCentroids
 from hvqlib.detector.run_folder import build_model, load_weights, read_checkpoint, read_run, under_prefix
 from hvqlib.errors import InputError
 from hvqlib.features.backbone import Backbone
-from hvqlib.features.extraction import extract_features
+from hvqlib.features.extraction import features_of_images
 from hvqlib.features.standardize import Standardize
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.processes import pick_device
 from hvqlib.rivals.nearest_neighbour import NearestNeighbour
 
 CHUNK = 64  # images whose features, or maps in `hvq predict`, are in memory at once
+ClassNames = str | Sequence[str | None] | None  # one for all images, or one an image; None where it is to be inferred
+
+
+@dataclass
+class Prediction:
+    """Hold the verdict on one image."""
+
+    path: Path | None  # None for an image that is in no file
+    class_name: str  # given or inferred
+    score: float  # highest value of the smoothed map; higher is more anomalous
+    threshold: float  # images of this class that score above are called defective
+    false_alarm: float  # the share of normal images that this may befall, at most
+    p_value: float  # upper bound of the share of normal images that score as high, in (0, 1]
+    anomaly_map: np.ndarray  # (S, S)
+
+    @property
+    def defective(self) -> bool:
+        """The verdict, at the false-alarm rate that was asked."""
+        return self.p_value <= self.false_alarm + 1e-9
+
+    def row(self) -> dict[str, str | float | None]:
+        """Give everything but the map, ready for JSON."""
+        return {
+            "image": None if self.path is None else str(self.path),
+            "class": self.class_name,
+            "verdict": "defective" if self.defective else "normal",
+            "score": self.score,
+            "threshold": self.threshold,
+            "p_value": self.p_value,
+            "false_alarm": self.false_alarm,
+        }
+
+
+@dataclass
+class Look:
+    """Hold what lies between N images and their scores; tensors on the CPU."""
+
+    class_ids: Tensor  # (N,), given or inferred
+    features: Tensor  # (N, C, H, W), standardised
+    reconstruction: Tensor | None  # (N, C, H, W); None for a method that rebuilds nothing
+    code_ids: dict[str, Tensor]  # by level, "top", "level 3", ...: each (N, L); {} without codebooks
+    code_distances: dict[str, Tensor]  # by level: distance from each token to its code, each (N, L)
+    signals: dict[str, Tensor]  # by name, "residual", "top", "level 3", ...: each (N, H, W)
+    anomaly_map: Tensor  # (N, S, S)
+    score: Tensor  # (N,)
 
 
 @dataclass
 class Detector:
-    """A run, loaded: from image files to anomaly maps."""
+    """Judge images by a run that was loaded from its folder."""
 
     config: Config
     classes: tuple[str, ...]
@@ -43,7 +91,7 @@ class Detector:
         config, classes, channels, fingerprint = read_run(Path(run))
         tensors, state = read_checkpoint(Path(run))
         if not state["done"]:
-            raise InputError(f"The training in {run} is not finished: go on with hvq train ... --resume.")
+            raise InputError(f"The training in {run} is not finished: resume it with hvq train ... --resume.")
         backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling)
         if backbone.fingerprint != fingerprint:
             raise InputError(
@@ -55,100 +103,144 @@ class Detector:
         guess.load_state_dict(under_prefix(tensors, "guess."))
         standardize = Standardize(channels)
         standardize.load_state_dict(under_prefix(tensors, "standardize."))
-        place = pick_device(device)
+        chosen = pick_device(device)
         for module in (backbone, standardize, guess, model):
-            module.to(place).eval()
-        calibration = Calibration(**{k: v.to(place) for k, v in under_prefix(tensors, "calibration.").items()})
-        return cls(config, classes, backbone, standardize, guess, model, calibration)
+            module.to(chosen).eval()
+        normal = {name: value.to(chosen) for name, value in under_prefix(tensors, "calibration.").items()}
+        return cls(config, classes, backbone, standardize, guess, model, Calibration(model.signal_names, **normal))
 
-    def maps(
+    @property
+    def device(self) -> torch.device:
+        """Where everything is computed."""
+        return self.standardize.mean.device
+
+    def judge(
         self,
-        paths: Sequence[Path],
-        class_ids: Sequence[int] | None = None,
+        images: Sequence[Picture],
+        class_names: ClassNames = None,
+        false_alarm: float | None = None,
+        *,
         cache: str | Path | None = None,
         progress: bool = False,
-        score: str | None = None,
-        normalize: bool | None = None,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Anomaly maps (N, S, S) float32, image scores (N,) and class ids (N,); the class is guessed if not given.
+    ) -> list[Prediction]:
+        """Judge N images, each of its class or, where that is not given, of the class its features look like.
+
+        Parameters
+        ----------
+        images : files, PIL images or arrays (H, W, 3) uint8; equal pixels give equal bits whichever way they come.
+        class_names : one for all, or one an image, with None where it is to be inferred.
+        false_alarm : of normal images like those trained on, at most this share is called defective (see
+            :meth:`Calibration.p_values`). Not given: 0.05, or the least that the run's held-out images can promise.
+        cache : folder in which the features of image files are kept.
+
+        Returns
+        -------
+        N verdicts, in the order of the images.
+
+        Raises
+        ------
+        InputError : an image cannot be read, the run does not know a class, or cannot promise the rate.
+        """
+        rate = max(0.05, self.calibration.least) if false_alarm is None else false_alarm
+        self.calibration.threshold(rate, torch.zeros(0, dtype=torch.long))  # an impossible rate is refused at once
+        verdicts: list[Prediction] = []
+        for maps, scores, ids in self.stream(images, class_names, cache=cache, progress=progress):
+            thresholds = self.calibration.threshold(rate, ids).tolist()
+            p_values = self.calibration.p_values(scores, ids).tolist()
+            for row in zip(ids.tolist(), scores.tolist(), thresholds, p_values, maps.cpu().numpy(), strict=True):
+                image, (class_id, score, threshold, p_value, anomaly_map) = images[len(verdicts)], row
+                path = Path(image) if isinstance(image, str | Path) else None
+                name = self.classes[class_id]
+                verdicts.append(Prediction(path, name, score, threshold, rate, p_value, anomaly_map))
+        return verdicts
+
+    @torch.no_grad()
+    def look(
+        self, images: Sequence[Picture], class_names: ClassNames = None, *, cache: str | Path | None = None
+    ) -> Look:
+        """Show what lies between N images and their scores. Parameters as for :meth:`judge`."""
+        looks: list[dict] = []
+        for features, ids in self._batches(images, class_names, cache):
+            signals = self.model.signals(features, ids)
+            anomaly_map = self._enlarge(self.calibration.combine(signals, ids, self.config))
+            rebuilt, code_ids, distances = None, {}, {}
+            if isinstance(self.model, HVQTrans):
+                output = self.model(features, ids)
+                rebuilt = output.reconstruction
+                quantizers = self.model.quantizer.quantizers if self.model.quantizer else ()
+                for level, (name, quantizer) in enumerate(zip(self.model.level_names, quantizers, strict=True)):
+                    code_ids[name] = output.code_ids[:, level]  # type: ignore[index]  # there are codebooks
+                    codes = quantizer.lookup(code_ids[name], self.model.switch(ids))
+                    distances[name] = torch.linalg.vector_norm(output.tokens[level].float() - codes, dim=2)
+            score = image_score(anomaly_map)
+            looks.append(vars(Look(ids, features, rebuilt, code_ids, distances, signals, anomaly_map, score)))
+        if not looks:
+            raise InputError("There are no images to look at: give at least one.")
+        return Look(**{name: _join([one[name] for one in looks]) for name in looks[0]})
+
+    def pixels(self, images: Sequence[Picture]) -> Tensor:
+        """Turn N images into what the backbone sees: pixels (N, 3, S, S), resized and normalised."""
+        return torch.stack([self.backbone.preprocess(read_image(image)) for image in images])
+
+    def features(self, images: Sequence[Picture], cache: str | Path | None = None, progress: bool = False) -> Tensor:
+        """Compute the standardised features (N, C, H, W) of N images, or read what a `cache` keeps of them."""
+        return self.standardize(features_of_images(self.backbone, images, cache, progress=progress)[:].to(self.device))
+
+    @torch.no_grad()
+    def anomaly_maps(
+        self, features: Tensor, class_ids: Tensor, score: str | None = None, normalize: bool | None = None
+    ) -> Tensor:
+        """Turn standardised features (B, C, H, W) and class ids (B,) into anomaly maps (B, S, S).
 
         `score` and `normalize` are the run's when not given; see :meth:`Calibration.combine`.
         """
-        parts = list(self.stream(paths, class_ids, cache, progress, score, normalize))
-        return tuple(np.concatenate(kind) for kind in zip(*parts, strict=True))  # type: ignore[return-value]
+        wanted = signal_weights(self.config, self.calibration.names, score)
+        signals = self.model.signals(features, class_ids, wanted)
+        return self._enlarge(self.calibration.combine(signals, class_ids, self.config, score, normalize))
 
     def stream(
         self,
-        paths: Sequence[Path],
-        class_ids: Sequence[int] | None = None,
-        cache: str | Path | None = None,
-        progress: bool = False,
+        images: Sequence[Picture],
+        class_names: ClassNames = None,
         score: str | None = None,
         normalize: bool | None = None,
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """What :meth:`maps` gives, a batch at a time, so that memory does not grow with the number of images."""
-        place = self.standardize.mean.device
-        size = (self.config.image_size, self.config.image_size)
-        weights = signal_weights(self.config, self.calibration.mean.shape[1], score)
-        wanted = [i for i, weight in enumerate(weights) if weight]  # the rest need not be computed
-        for some in range(0, len(paths), CHUNK):
-            features = extract_features(self.backbone, paths[some : some + CHUNK], cache, progress=progress)
-            given = None if class_ids is None else torch.tensor(class_ids[some : some + CHUNK], dtype=torch.long)
-            for rows in torch.arange(len(features)).split(self.config.batch_size):
-                batch = self.standardize(features[rows].to(place))
-                ids = self.guess(batch) if given is None else given[rows].to(place)
-                signals = self.model.signals(batch, ids, wanted)
-                maps = upsample(self.calibration.combine(signals, ids, self.config, score, normalize), size)
-                yield maps.cpu().numpy(), image_score(maps).cpu().numpy(), ids.cpu().numpy()
+        *,
+        cache: str | Path | None = None,
+        progress: bool = False,
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield anomaly maps (B, S, S), image scores (B,) and class ids (B,) of a batch after another.
+
+        Memory does not grow with the number of images. Parameters as for :meth:`judge` and :meth:`anomaly_maps`.
+        """
+        for features, ids in self._batches(images, class_names, cache, progress):
+            maps = self.anomaly_maps(features, ids, score, normalize)
+            yield maps, image_score(maps), ids
+
+    def _batches(
+        self, images: Sequence[Picture], class_names: ClassNames, cache: str | Path | None, progress: bool = False
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Standardised features (B, C, H, W) and class ids (B,), a batch after another."""
+        names = [class_names] * len(images) if isinstance(class_names, str | None) else list(class_names)
+        if len(names) != len(images):
+            raise InputError(f"There are {len(images)} images and {len(names)} class names: give one an image.")
+        for name in names:
+            if name is not None and name not in self.classes:
+                raise InputError(f"The run knows no class '{name}': choose from {', '.join(self.classes)}.")
+        given = torch.tensor([-1 if name is None else self.classes.index(name) for name in names], dtype=torch.long)
+        for start in range(0, len(images), CHUNK):
+            some = slice(start, start + CHUNK)
+            features = features_of_images(self.backbone, images[some], cache, progress=progress)[:]
+            rows = zip(*(part.split(self.config.batch_size) for part in (features, given[some])), strict=True)
+            for batch, ids in rows:
+                batch, ids = self.standardize(batch.to(self.device)), ids.to(self.device)
+                yield batch, torch.where(ids < 0, self.guess(batch), ids) if (ids < 0).any() else ids
+
+    def _enlarge(self, maps: Tensor) -> Tensor:
+        return upsample(maps, (self.config.image_size, self.config.image_size))
 
 
-@dataclass
-class Prediction:
-    """What a detector says of one image file."""
-
-    path: Path
-    class_name: str  # given or inferred
-    score: float  # highest value of the smoothed map; higher is more anomalous
-    threshold: float  # images of this class that score above are called defective
-    false_alarm: float  # the share of normal images that this may befall, at most
-    p_value: float  # upper bound of the share of normal images that score as high, in (0, 1]
-    anomaly_map: np.ndarray  # (S, S)
-
-    @property
-    def defective(self) -> bool:
-        """The verdict, at the false-alarm rate that was asked."""
-        return self.p_value <= self.false_alarm + 1e-9
-
-
-def predict(
-    detector: Detector,
-    paths: Sequence[str | Path],
-    class_name: str | None = None,
-    false_alarm: float | None = None,
-    progress: bool = False,
-) -> list[Prediction]:
-    """Judge image files, all of class `class_name`, or each of the class its features look like.
-
-    Of normal images like those trained on, a share of at most `false_alarm` is called defective (see
-    :meth:`Calibration.p_values`); not given, 0.05, or the least that the run's held-out images can promise. Raises
-    InputError when an image cannot be read, the run does not know the class, or cannot promise the rate.
-    """
-    class_ids = None
-    if class_name is not None:
-        if class_name not in detector.classes:
-            raise InputError(f"The run knows no class '{class_name}': choose from {', '.join(detector.classes)}.")
-        class_ids = [detector.classes.index(class_name)] * len(paths)
-    calibration = detector.calibration
-    rate = max(0.05, calibration.least) if false_alarm is None else false_alarm
-    calibration.threshold(rate, torch.zeros(0, dtype=torch.long))  # an impossible rate is refused at once
-    if not paths:
-        return []
-    files = [Path(path) for path in paths]
-    maps, scores, ids = detector.maps(files, class_ids, progress=progress)
-    place = calibration.scores.device
-    known, chosen = torch.as_tensor(scores, device=place), torch.as_tensor(ids, device=place)
-    thresholds = calibration.threshold(rate, chosen).tolist()
-    p_values = calibration.p_values(known, chosen).tolist()
-    names, rates = [detector.classes[c] for c in ids], [rate] * len(ids)
-    rows = zip(files, names, scores.tolist(), thresholds, rates, p_values, maps, strict=True)
-    return [Prediction(*row) for row in rows]
+def _join(parts: list) -> Any:
+    """One of what batches gave: tensors, dictionaries of them, or None."""
+    if isinstance(parts[0], dict):
+        return {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
+    return None if parts[0] is None else torch.cat(parts).cpu()

@@ -1,4 +1,4 @@
-"""A run folder: what a training leaves behind and everything after it reads. Only safetensors and JSON."""
+"""Read and write a run folder: what a training leaves behind. Only safetensors and JSON."""
 
 from __future__ import annotations
 
@@ -20,37 +20,35 @@ from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.rivals.nearest_neighbour import NearestNeighbour
 
 FORMAT = 1
-
-
 TRAINING_ONLY = ("cluster_sum", "usage")  # buffers that judging images does not need
 
 
 def build_model(config: Config, channels: int, classes: int) -> HVQTrans | NearestNeighbour:
-    """The untrained model of a configuration."""
+    """Build the untrained model of a configuration."""
     return (NearestNeighbour if config.method == "knn" else HVQTrans)(config, channels, classes)
 
 
 def write_run(out: Path, config: Config, classes: tuple[str, ...], channels: int, fingerprint: str) -> None:
     """Write `config.json`: what the run is, fixed from its first moment."""
-    about = {
+    description = {
         "format": FORMAT,
         "classes": list(classes),
         "channels": channels,
         "backbone_fingerprint": fingerprint,
         "config": asdict(config),
     }
-    write_atomic(out / "config.json", (json.dumps(about, indent=2) + "\n").encode())
+    write_atomic(out / "config.json", (json.dumps(description, indent=2) + "\n").encode())
 
 
 def read_run(run: Path) -> tuple[Config, tuple[str, ...], int, str]:
-    """What :func:`write_run` wrote: configuration, class names, channels, fingerprint of the backbone."""
+    """Read what :func:`write_run` wrote: configuration, class names, channels, fingerprint of the backbone."""
     path = Path(run) / "config.json"
     try:
-        about = json.loads(path.read_text())
-        if about["format"] != FORMAT:
-            raise InputError(f"{path} has format {about['format']}, this version reads {FORMAT}: train again.")
-        config = Config.from_dict(about["config"])
-        return config, tuple(about["classes"]), about["channels"], about["backbone_fingerprint"]
+        run_is = json.loads(path.read_text())
+        if run_is["format"] != FORMAT:
+            raise InputError(f"{path} has format {run_is['format']}, this version reads {FORMAT}: train again.")
+        config = Config.from_dict(run_is["config"])
+        return config, tuple(run_is["classes"]), run_is["channels"], run_is["backbone_fingerprint"]
     except FileNotFoundError:
         raise InputError(f"{run} holds no run (no config.json): give the --out folder of a training.") from None
     except InputError:
@@ -62,19 +60,19 @@ def read_run(run: Path) -> tuple[Config, tuple[str, ...], int, str]:
 def write_checkpoint(out: Path, tensors: Mapping[str, Tensor], state: Mapping[str, object]) -> None:
     """Replace `checkpoint.safetensors`: all tensors, and `state` as JSON in its header."""
     kept = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    about = {"state": json.dumps(state), "checksum": _checksum(kept)}
-    write_atomic(out / "checkpoint.safetensors", lambda beside: save_file(kept, beside, about))
+    header = {"state": json.dumps(state), "checksum": _checksum(kept)}
+    write_atomic(out / "checkpoint.safetensors", lambda beside: save_file(kept, beside, header))
 
 
 def read_checkpoint(run: Path) -> tuple[dict[str, Tensor], dict]:
-    """The tensors and the state of a run's last checkpoint."""
+    """Read the tensors and the state of a run's last checkpoint."""
     path = Path(run) / "checkpoint.safetensors"
     try:
         with safe_open(path, framework="pt") as file:
-            about = file.metadata()
-            state = json.loads(about["state"])
+            header = file.metadata()
+            state = json.loads(header["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if about.get("checksum", found := _checksum(tensors)) != found:  # runs of the first version have none
+        if header.get("checksum", computed := _checksum(tensors)) != computed:  # runs of the first version have none
             raise ValueError("its checksum is wrong")
         return tensors, state
     except FileNotFoundError:
@@ -84,7 +82,7 @@ def read_checkpoint(run: Path) -> tuple[dict[str, Tensor], dict]:
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    """CRC-32 of all values, by name."""
+    """Compute the CRC-32 of all values, by name."""
     crc = 0
     for _, tensor in sorted(tensors.items()):
         crc = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, crc)
@@ -92,33 +90,33 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
 
 
 def export(run: Path, out: Path) -> None:
-    """A finished run, made small enough to ship: what judging images needs, in float16 where that holds it.
+    """Export a finished run, small enough to ship: what judging images needs, in float16 where that holds it.
 
     It trains no further: the optimiser and the codebooks' moving sums are dropped. Raises InputError when `run` is not
     finished or `out` holds something.
     """
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty: choose another --out.")
-    about = read_run(run)
+    description = read_run(run)
     tensors, state = read_checkpoint(run)
     if not state["done"]:
-        raise InputError(f"The training in {run} is not finished: go on with hvq train ... --resume.")
+        raise InputError(f"The training in {run} is not finished: resume it with hvq train ... --resume.")
     kept = {n: t for n, t in tensors.items() if not n.startswith("optimizer.") and not n.endswith(TRAINING_ONLY)}
     small = {}
     for name, tensor in kept.items():
         half = tensor.half() if name.startswith("model.") and tensor.is_floating_point() else tensor
         small[name] = half if half.isfinite().all() else tensor  # an unused code of a random start can be at 1e5
-    write_run(out, *about)
+    write_run(out, *description)
     write_checkpoint(out, small, state)
 
 
 def with_prefix(prefix: str, module: torch.nn.Module) -> dict[str, Tensor]:
-    """A module's weights and buffers by name, with a prefix."""
+    """Give a module's weights and buffers by name, with a prefix."""
     return {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
 
 
 def under_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names start with `prefix`, without it."""
+    """Pick the tensors whose names start with `prefix`, and take it off."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 

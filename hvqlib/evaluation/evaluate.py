@@ -1,4 +1,4 @@
-"""A trained run on images: per-class metrics of a data set, or maps and scores of loose files."""
+"""Evaluate a run: the metrics of a data set, class by class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hvqlib.evaluation.metrics import METRICS, all_metrics, mean_over_classes
 
 @dataclass
 class Example:
-    """One test image with what the detector made of it, for a gallery."""
+    """Hold one test image and what the detector made of it, for a gallery."""
 
     sample: Sample
     anomaly_map: np.ndarray  # (S, S)
@@ -30,7 +30,7 @@ class Example:
 
 @dataclass
 class Evaluation:
-    """Metrics of a data set, and two telling examples a class (the median and the lowest-scored defective image)."""
+    """Hold the metrics of a data set, and two examples a class: the median and the lowest-scored defective image."""
 
     metrics: dict  # {"classes": {name: {...}}, "mean": {...}, "n": {name: {...}}}
     examples: list[Example]
@@ -81,12 +81,15 @@ def evaluate(
         if not samples:
             continue
         class_id = detector.classes.index(name)
-        given = [class_id] * len(samples) if labels == "given" else None
+        given = name if labels == "given" else None
         with _Spool() as maps, _Spool() as masks:
-            scores, ids = [], []
-            paths = [sample.path for sample in samples]
-            for some, their_scores, their_ids in detector.stream(paths, given, cache, progress, score, normalize):
-                maps.extend(some)
+            scores: list[float] = []
+            ids: list[int] = []
+            judged = detector.stream(
+                [sample.path for sample in samples], given, score, normalize, cache=cache, progress=progress
+            )
+            for some, their_scores, their_ids in judged:
+                maps.extend(some.cpu().numpy())
                 scores += their_scores.tolist()
                 ids += their_ids.tolist()
             if masked := dataset.has_masks(name):
@@ -137,7 +140,7 @@ class _Spool(Sequence[np.ndarray]):
 
 
 def metrics_table(metrics: dict) -> str:
-    """The per-class table as text, values in percent."""
+    """Lay out metrics as a table in text, a row a class, values in percent."""
     head = ("class", *(name.replace("_", " ") for name in METRICS))
     rows = [*metrics["classes"].items(), ("mean", metrics["mean"])]
     width = max(len(name) for name, _ in rows) + 2

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette. A defect is always vermilion.
 BLUE, ORANGE, GREEN, PURPLE, GREY, DEFECT = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#767676", "#D55E00"
-
-
 HEAT = "magma"  # anomaly maps: perceptually even, dark is normal
 
 

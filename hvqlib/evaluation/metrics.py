@@ -23,7 +23,6 @@ from hvqlib.errors import InputError
 
 Arrays = Sequence[np.ndarray] | np.ndarray
 
-
 METRICS = (
     "image_auroc",
     "image_ap",
@@ -196,19 +195,19 @@ def _curve(
     masks: Arrays, maps: Arrays, shares: Callable[[np.ndarray], np.ndarray] = lambda mask: np.ones(mask.sum())
 ) -> _Curve | None:
     """From anomalous or not, and scores; None if only one kind is present."""
-    found, weights, normal = [np.zeros(0, np.float32)], [np.zeros(0)], 0
+    marked, weights, normal = [np.zeros(0, np.float32)], [np.zeros(0)], 0
     for mask, scores in _pairs(masks, maps):
         if not np.isfinite(scores).all():
             raise InputError("A score is not a finite number: check the model that gave it.")
         if mask.any():
-            found.append(scores[mask])
+            marked.append(scores[mask])
             weights.append(shares(mask))
         normal += mask.size - int(mask.sum())
-    thresholds, group, true = np.unique(np.concatenate(found), return_inverse=True, return_counts=True)
+    thresholds, group, true = np.unique(np.concatenate(marked), return_inverse=True, return_counts=True)
     if not len(thresholds) or not normal:
         return None
     overlap = np.bincount(group, np.concatenate(weights))
-    del found, weights, group
+    del marked, weights, group
     false, tied = np.zeros((2, len(thresholds) + 1), np.int64)
     for mask, scores in _pairs(masks, maps):
         scores = np.sort(scores[~mask])

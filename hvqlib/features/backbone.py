@@ -1,4 +1,4 @@
-"""The frozen backbone: an ImageNet network from timm, and its features kept on disk.
+"""The frozen backbone: an ImageNet network from timm.
 
 Four feature maps (strides 2, 4, 8, 16 for an EfficientNet) are brought to one grid and
 concatenated. The network never learns, so the features of an image are computed only once.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import nn
+from torchvision.transforms import functional as transforms
 
 from hvqlib.errors import InputError
 from hvqlib.features.pretrained_weights import build_network, pixel_normalisation, skip_unused
 
 
 class Backbone(nn.Module):
-    """Frozen features of a timm network, on one grid.
+    """Compute the frozen features (B, C, g, g) of a timm network, its four maps on one grid.
 
     Parameters
     ----------
@@ -82,12 +84,12 @@ class Backbone(nn.Module):
         self.channels = sum(channels)
 
     def train(self, mode: bool = True) -> Backbone:
-        """Stay in evaluation mode whatever is asked: batch norm must never see training batches."""
+        """Stay in evaluation mode, whatever is asked: batch norm must never see training batches."""
         return super().train(False)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over name, weights, pixel normalisation and pooling; hashed again at every look."""
+        """Hash name, weights, pixel normalisation and pooling (SHA-256); once, since none of them ever changes."""
         constants = [self.name, self.mean.tolist(), self.std.tolist(), self.pooling]
         digest = hashlib.sha256(json.dumps(constants).encode())
         for key, tensor in self.net.state_dict().items():
@@ -107,15 +109,12 @@ class Backbone(nn.Module):
         Tensor of float32, shape (3, S, S)
             Bilinear with antialiasing (PIL). The aspect ratio is not kept, as in the released code.
         """
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise InputError(f"An image should be uint8 of shape (H, W, 3), not {image.dtype} {image.shape}.")
-        size = (self.image_size, self.image_size)
-        small = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
-        pixels = (np.asarray(small, dtype=np.float32) - self.mean) / self.std  # (S, S, 3)
-        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+        small = transforms.resize(Image.fromarray(image), [self.image_size, self.image_size])
+        pixels = transforms.pil_to_tensor(small).float()  # (3, S, S), 0 to 255
+        return transforms.normalize(pixels, self.mean.tolist(), self.std.tolist())
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Features on one grid.
+        """Compute features (B, C, g, g) of pixels (B, 3, S, S).
 
         Parameters
         ----------
@@ -132,7 +131,7 @@ class Backbone(nn.Module):
         return torch.cat(maps, dim=1).contiguous()  # (B, C, g, g)
 
     def _fit(self, one: torch.Tensor) -> torch.Tensor:
-        """A map (B, C_l, h, w) on the grid, (B, C_l, g, g)."""
+        """Bring a map (B, C_l, h, w) to the grid, (B, C_l, g, g)."""
         size = (self.grid, self.grid)
         if self.pooling == "area" and min(one.shape[2:]) >= self.grid:
             return F.adaptive_avg_pool2d(one, size)

@@ -39,13 +39,13 @@ class FeatureFile:
     def read(self, rows: Iterable[int]) -> np.ndarray:
         """The records in those rows, (R,) of `record`."""
         rows = list(rows)
-        found = np.empty(len(rows), self.record)
+        records = np.empty(len(rows), self.record)
         if rows:
             with self.path.open("rb", buffering=0) as file:
-                for place, row in enumerate(rows):
+                for i, row in enumerate(rows):
                     file.seek(row * self.record.itemsize)
-                    found[place : place + 1] = np.fromfile(file, self.record, 1)
-        return found
+                    records[i : i + 1] = np.fromfile(file, self.record, 1)
+        return records
 
     def find(self, key: bytes) -> int | None:
         """Where the record of that key is, if there is one with a right checksum."""

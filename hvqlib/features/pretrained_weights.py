@@ -19,8 +19,6 @@ from torch import nn
 from hvqlib.errors import InputError
 
 LITE = ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2")
-
-
 LEVELS = (0, 1, 2, 3)
 
 

@@ -1,4 +1,4 @@
-"""HVQTrans: features and class ids in; reconstruction, codes and anomaly maps out."""
+"""The whole model: features and class ids in; reconstruction, codes and signals out."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from hvqlib.model.transformer import Decoder, Encoder, PositionEmbedding
 from hvqlib.model.transport import cost, plan, released_score, transport_loss, transport_score
 
 RELEASED_WEIGHT = 80.0  # of the transport score in the release's anomaly map
-
-
 FAR = 1e4  # standard deviations; features beyond carry no more information and could overflow
 
 
@@ -116,34 +114,44 @@ class HVQTrans(nn.Module):
                 loss = loss + transport * moved
         return loss, output
 
-    @torch.no_grad()
-    def signals(self, features: Tensor, class_ids: Tensor, wanted: Collection[int] | None = None) -> Tensor:
-        """What speaks against each place, (B, S, H, W), higher is worse; always finite.
+    @property
+    def level_names(self) -> tuple[str, ...]:
+        """Names of the codebooks, in the order of :class:`Output`: "top", "level 3", ..., "level 0"; () without any."""
+        if self.quantizer is None:
+            return ()
+        return ("top", *(f"level {i}" for i in reversed(range(len(self.quantizer.levels)))))
 
-        First the residual: the norm over channels of features - reconstruction, in standardised feature units. With
-        codebooks also the transport score of each level, top first, then deep to shallow: the mean squared distance
-        under the conditional plan, both it and the temperature in units of the codebook's own quantisation error. Last
-        the released map, residual + 80 x transport score as released. Source: section 3.4. Signals that are not among
-        those `wanted` stay 0, which saves the time of computing them; all are when not given.
+    @property
+    def signal_names(self) -> tuple[str, ...]:
+        """Names of the signals, in the order of :meth:`signals`."""
+        return ("residual", *self.level_names, "released") if self.quantizer is not None else ("residual",)
+
+    @torch.no_grad()
+    def signals(self, features: Tensor, class_ids: Tensor, wanted: Collection[str] | None = None) -> dict[str, Tensor]:
+        """Measure what speaks against each position: maps (B, H, W) by name, higher is worse, always finite.
+
+        "residual" is the norm over channels of features - reconstruction, in standardised feature units. With codebooks
+        the transport score of each level bears the level's name: the mean squared distance under the conditional plan,
+        both it and the temperature in units of the codebook's own quantisation error. "released" is the map of the
+        release: residual + 80 x its transport score. Source: section 3.4. Only signals among those `wanted` are
+        computed; all of `signal_names` when not given.
         """
         features = features.float().nan_to_num().clamp(-FAR, FAR)
         output = self(features, class_ids)
         residual = torch.linalg.vector_norm(output.reconstruction.float() - features, dim=1)  # (B, H, W)
-        if self.quantizer is None:
-            return residual[:, None]
-        class_ids, count = self.switch(class_ids), len(output.tokens) + 2
-        signals = residual.new_zeros(len(residual), count, *self.grid)
-        signals[:, 0] = residual
-        wanted = range(count) if wanted is None else wanted
-        for i, (tokens, quantizer) in enumerate(zip(output.tokens, self.quantizer.quantizers, strict=True), 1):
-            if i in wanted:
-                error = quantizer.error[class_ids].clamp(min=1e-12)[:, None, None]
-                moves = (cost(tokens, quantizer.codebook[class_ids]) / error).clamp(max=1e12)  # in units of that error
-                signals[:, i] = transport_score(moves, plan(moves, reg=1.0)).unflatten(1, self.grid)
-        if count - 1 in wanted:
-            released = released_score(tokens, quantizer.codebook[class_ids])  # level 0 came last
-            signals[:, -1] = residual + RELEASED_WEIGHT * released.unflatten(1, self.grid)
-        return signals
+        signals = {"residual": residual}
+        if self.quantizer is not None:
+            class_ids = self.switch(class_ids)
+            quantizers = self.quantizer.quantizers
+            for name, tokens, quantizer in zip(self.level_names, output.tokens, quantizers, strict=True):
+                if wanted is None or name in wanted:
+                    error = quantizer.error[class_ids].clamp(min=1e-12)[:, None, None]
+                    moves = (cost(tokens, quantizer.codebook[class_ids]) / error).clamp(max=1e12)  # in units of it
+                    signals[name] = transport_score(moves, plan(moves, reg=1.0)).unflatten(1, self.grid)
+            if wanted is None or "released" in wanted:
+                score = released_score(tokens, quantizer.codebook[class_ids])  # level 0 came last
+                signals["released"] = residual + RELEASED_WEIGHT * score.unflatten(1, self.grid)
+        return {name: signal for name, signal in signals.items() if wanted is None or name in wanted}
 
     @torch.no_grad()
     def start_codebooks(self, features: Tensor, class_id: int) -> None:

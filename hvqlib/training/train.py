@@ -1,9 +1,10 @@
-"""Training: from a data set's normal images to a run folder."""
+"""Train: from a data set's normal images to a run folder."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from hvqlib.detector.class_guess import ClassCentroids
 from hvqlib.detector.run_folder import build_model, read_run, with_prefix, write_checkpoint, write_run
 from hvqlib.errors import InputError
 from hvqlib.features.backbone import Backbone
-from hvqlib.features.extraction import training_features
+from hvqlib.features.extraction import features_of_images
 from hvqlib.features.feature_file import Features
 from hvqlib.features.standardize import Standardize
 from hvqlib.files import sole_writer
@@ -41,7 +42,7 @@ def train(
     progress: bool = True,
     watch: Callable[[HVQTrans, list[tuple[float, ...]]], bool | None] | None = None,
 ) -> Path:
-    """Train on a data set's normal images; the last weights are the result.
+    """Train on a data set's normal images and write a run folder; the last weights are the result.
 
     Parameters
     ----------
@@ -50,14 +51,14 @@ def train(
     out : the run folder; must be new, or hold the run to resume.
     minutes : stop after this many minutes, feature extraction included; the learning rate then follows the clock
         instead of the step count, so that the run ends annealed whatever the machine's speed.
-    resume : go on from the last checkpoint (or begin, if there is none). Without `minutes` the final weights equal
+    resume : continue from the last checkpoint (or begin, if there is none). Without `minutes` the final weights equal
         those of an uninterrupted run bit for bit on the same machine.
     cache : folder for the frozen features, which are then read from disk batch by batch; None keeps them in memory.
     checkpoint_every : steps between checkpoints.
     device : "cpu", "cuda", ...; the first GPU if there is one when not given.
-    watch : called after every step with the model and the history so far (a row of `loop.COLUMNS` a step); the model
-        may be looked at in evaluation mode. When it returns True a checkpoint is written and the training stops
-        unfinished: `resume` goes on from there.
+    watch : called after every step with the model and the history so far (a row of `training_loop.COLUMNS` a step);
+        the model may be looked at in evaluation mode. When it returns True a checkpoint is written and the training
+        stops unfinished: `resume` continues from there.
 
     Returns
     -------
@@ -77,30 +78,31 @@ def train(
     began, out = time.monotonic(), Path(out)
     if minutes is not None and not minutes > 0:
         raise InputError(f"--minutes is {minutes}; it must be above 0.")
-    place = processes.join(cpu=device == "cpu") or pick_device(device)
+    chosen = processes.join(cpu=device == "cpu") or pick_device(device)
     if processes.size() > 1 and config.update == "balanced":
         raise InputError('update "balanced" needs whole batches: train in one process, or with update "nearest".')
-    with sole_writer(out):
+    with nullcontext() if processes.rank() else sole_writer(out):
         started = processes.tell_all((out / "config.json").exists())
         if started and not resume:
             raise InputError(f"{out} already holds a run: add --resume to continue it, or choose another --out.")
-        backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling).to(place)
-        about = (config, dataset.classes, backbone.channels, backbone.fingerprint)
-        if started and processes.rank() == 0 and (there := read_run(out)) != about:
+        backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling).to(chosen)
+        description = (config, dataset.classes, backbone.channels, backbone.fingerprint)
+        if started and processes.rank() == 0 and (there := read_run(out)) != description:
             wanted, has = asdict(config), asdict(there[0])
             changed = [f"{name} {has[name]!r}, now {wanted[name]!r}" for name in has if has[name] != wanted[name]]
             what = "; ".join(changed) or "other classes or other weights of the backbone"
             raise InputError(f"{out} was started with other settings ({what}): repeat them, or choose another --out.")
-        features = training_features(backbone, [sample.path for sample in dataset.train], cache, progress)
+        paths = [sample.path for sample in dataset.train]
+        features = features_of_images(backbone, paths, cache, progress=progress and processes.rank() == 0)
         class_ids = torch.tensor([sample.class_id for sample in dataset.train])
         del backbone
         standardize = Standardize.fit(features)
         features = features.map(standardize) if isinstance(features, Features) else standardize(features)
 
         torch.manual_seed(config.seed)
-        model = build_model(config, features.shape[1], len(dataset.classes)).to(place)
+        model = build_model(config, features.shape[1], len(dataset.classes)).to(chosen)
         if not started and processes.rank() == 0:
-            write_run(out, *about)
+            write_run(out, *description)
         guess = ClassCentroids(features.shape[1], len(dataset.classes))
         guess.fit(features, class_ids)
         extra = with_prefix("standardize", standardize) | with_prefix("guess", guess)
@@ -109,8 +111,8 @@ def train(
 
         def calibrate() -> dict[str, Tensor]:
             signals = collect_signals(model, features, class_ids, config.batch_size)
-            found = Calibration.fit(config, signals, class_ids, held, len(dataset.classes))
-            return {f"calibration.{name}": value for name, value in found.tensors().items()}
+            calibration = Calibration.fit(config, signals, class_ids, held, len(dataset.classes))
+            return {f"calibration.{name}": value for name, value in calibration.tensors().items()}
 
         if isinstance(model, NearestNeighbour):
             model.fit(seen)
@@ -130,7 +132,7 @@ def train(
 
 
 def held_out(class_ids: Tensor, share: float, seed: int) -> Tensor:
-    """Which training images (N,) bool are kept for calibration: `share` of each class (rounded), drawn by seed."""
+    """Draw which training images (N,) bool are kept for calibration: `share` of each class (rounded), by seed."""
     generator = torch.Generator().manual_seed(seed)
     held = torch.zeros(len(class_ids), dtype=torch.bool)
     for c in class_ids.unique().tolist():

@@ -1,4 +1,4 @@
-"""The steps of a training: batches, optimiser, schedule, checkpoints; resumable to the bit."""
+"""Make the steps of a training: batches, optimiser, schedule, checkpoints; resumable to the bit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = ("loss", "commitment", "lr", "usage", "perplexity")  # of the history,
 
 
 class TrainingLoop:
-    """State of one training: model, optimiser, step, seconds, history."""
+    """Train one model step by step, and hold its state: optimiser, step, seconds, history."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class TrainingLoop:
         )
 
     def run(self, progress: bool, watch: Callable[[HVQTrans, list[tuple[float, ...]]], bool | None]) -> None:
-        """Steps until the run is done or stopped by `watch`, with a checkpoint now and then and at the end."""
+        """Make steps until the run is done or stopped by `watch`, with a checkpoint now and then and at the end."""
         total = self.steps if self.minutes is None else None
         usage, perplexity = self.history[-1][3:] if self.history else (math.nan, math.nan)
         done, stopped = self.progress() >= 1, False
@@ -77,7 +77,7 @@ class TrainingLoop:
                 bar.update()
 
     def one_step(self) -> tuple[float, float, float]:
-        """One optimiser step; returns loss, commitment and learning rate. Every random number in it comes from
+        """Make one optimiser step; returns loss, commitment and learning rate. Every random number in it comes from
         (seed, step), so a resumed run sees the same ones."""
         epoch, number = divmod(self.step, self.per_epoch)
         order = epoch_order(self.class_ids, self.config.balance, self.config.seed * 1_000_003 + epoch)
@@ -104,7 +104,7 @@ class TrainingLoop:
         return loss, commitment, lr
 
     def share_gradients(self, share: float) -> None:
-        """Each weight's gradient becomes the sum of the processes' ones; one without images (`share` 0) has none."""
+        """Make each weight's gradient the sum of the processes' ones; one without images (`share` 0) has none."""
         if processes.size() > 1:
             weights = list(self.model.parameters())
             parts = [torch.zeros_like(w) if w.grad is None or not share else w.grad for w in weights]
@@ -113,14 +113,14 @@ class TrainingLoop:
                 weight.grad = part.view_as(weight)
 
     def transport(self) -> float:
-        """Weight of the transport loss at this step."""
+        """Compute the weight of the transport loss at this step."""
         config = self.config
         if self.step % config.transport_every or self.progress() < config.transport_start:
             return 0.0
         return config.transport * config.transport_every
 
     def start_codebooks(self) -> None:
-        """k-means start of every set of codebooks that has training images, on up to 64 of them; process 0's count."""
+        """Start every set of codebooks that has training images by k-means on up to 64 of them; process 0's count."""
         if self.config.init == "kmeans" and self.model.quantizer is not None:
             self.model.eval()
             sets = self.model.switch(self.class_ids)
@@ -132,17 +132,17 @@ class TrainingLoop:
             processes.from_first(tensor)
 
     def seconds(self) -> float:
-        """Seconds spent so far, earlier parts of the run included."""
+        """Count the seconds spent so far, earlier parts of the run included."""
         return self.before + time.monotonic() - self.began
 
     def progress(self) -> float:
-        """Share of the run that is done, by the clock where one is set, else by steps."""
+        """Compute the share of the run that is done, by the clock where one is set, else by steps."""
         if self.minutes is None:
             return self.step / self.steps
         return processes.tell_all(self.seconds()) / (60 * self.minutes) if self.step else 0.0
 
     def save(self, done: bool) -> None:
-        """Write everything the run needs to go on, or, when done, to judge images; process 0 does."""
+        """Write everything the run needs to continue, or, when done, to judge images; process 0 does."""
         if processes.rank():
             return
         tensors = with_prefix("model", self.model) | self.extra | (self.calibrate() if done else {})
@@ -169,7 +169,7 @@ class TrainingLoop:
 
 
 def epoch_order(class_ids: Tensor, balance: float, seed: int) -> Tensor:
-    """The order (N,) in which an epoch visits the training images.
+    """Draw the order (N,) in which an epoch visits the training images.
 
     An image of a class of n is visited about n ** -balance times as often as an only one: with 0 every image once,
     with 1 every class equally often, in between a compromise. Systematic sampling: an image that is due 2.3 visits
@@ -187,7 +187,7 @@ def epoch_order(class_ids: Tensor, balance: float, seed: int) -> Tensor:
 
 
 def learning_rate_share(schedule: str, progress: float) -> float:
-    """Learning rate as a share of its peak, at `progress` in [0, 1] through the run.
+    """Compute the learning rate as a share of its peak, at `progress` in [0, 1] through the run.
 
     "one_cycle": linear from 1/25 to 1 over the first tenth, then half a cosine to 0 (Smith and Topin 2019).
     "step": 1, then a tenth after 80 % (the release: 1000 epochs, a tenth after 800).

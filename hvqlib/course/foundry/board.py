@@ -32,28 +32,13 @@ from hvqlib.course.foundry.object_defects import scratched, stained
 from hvqlib.course.foundry.texture_surface import compare
 
 WIDTH, HEIGHT = 204.0, 158.0
-
-
 ZOOM = 1.13  # picture pixels in a unit of the layout
-
-
 CORNERS = [(sx * 90.0, sy * 66.0) for sx in (-1, 1) for sy in (-1, 1)]
-
-
 CHIP, PLUG = -10.0, 80.0  # their x
-
-
 LEGS, PINS = [PITCH * i for i in range(-3, 4)], [PIN * (i - 2.5) for i in range(6)]
-
-
 LOWER = [(-54.0 + 19 * i, 48.0) for i in range(5)]
-
-
 UPPER = [(-46.0 + 32 * i, -57.0) for i in range(3)]
-
-
 Part = tuple[str, float, float, float]  # kind, x, y from the middle of the board, quarter turns
-
 
 PARTS: list[Part] = [
     ("chip", CHIP, -8, 0),
@@ -66,9 +51,7 @@ PARTS: list[Part] = [
     *((kind, *at, 0) for kind, at in zip(("cap", "res", "cap"), UPPER, strict=True)),
 ]
 
-
 TWO = [(-8.5, 0, 7, 11), (8.5, 0, 7, 11)]
-
 
 PADS: dict[str, Sequence[tuple[float, ...]]] = {  # x, y, width, height in the frame of the part
     **{"res": TWO, "cap": TWO, "led": TWO, "can": [(0, -10, 6, 5), (0, 10, 6, 5)]},
@@ -81,7 +64,6 @@ PADS: dict[str, Sequence[tuple[float, ...]]] = {  # x, y, width, height in the f
         "plug": [(-9, y, 6, 6) for y in PINS],
     },
 }
-
 
 SILK: dict[str, tuple[float, float]] = {
     "chip": (66, 60),

@@ -24,11 +24,7 @@ from hvqlib.course.foundry.object_defects import X, Y, scratched, stained
 from hvqlib.course.foundry.texture_surface import compare
 
 HALF, BODY, CAP = 56.0, 34.0, 36.5  # half the straight part and the two radii, in pixels
-
-
 ON_CAP, ON_BODY = -32.0, 41.0  # where the prints are along the axis
-
-
 PRINTS = (("HV", ON_CAP), ("250", ON_BODY))
 
 

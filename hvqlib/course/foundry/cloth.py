@@ -11,11 +11,7 @@ from hvqlib.course.foundry.drawing import SIZE, Array, Random, blob, clouds, coo
 from hvqlib.course.foundry.texture_surface import Surface, X, Y, dyed, finish, spot, stained
 
 LINING = np.array([0.13, 0.12, 0.115])  # what a hole shows: a dark backing
-
-
 HERRINGBONE = 6  # threads in a leg of the zigzag; the check repeats with it, every 12 threads
-
-
 STAIN_CLOTH = np.array([[0.55, 0.40, 0.26], [0.38, 0.35, 0.34], [0.60, 0.44, 0.24], [0.42, 0.30, 0.30]])
 
 

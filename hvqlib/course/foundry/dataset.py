@@ -23,11 +23,7 @@ from hvqlib.course.foundry.drawing import Array, Random, camera
 from hvqlib.errors import InputError
 
 VERSION = 1  # of the drawings: raise it whenever a picture changes
-
-
 COUNTS = {"train": 60, "good": 15, "defective": 30}  # pictures a product
-
-
 _SPLITS = ("train", "good", "defective")
 
 

@@ -13,11 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 SIZE = 256
-
-
 Array = np.ndarray
-
-
 Random = np.random.RandomState
 
 

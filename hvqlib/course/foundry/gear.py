@@ -26,8 +26,6 @@ from hvqlib.course.foundry.object_defects import scratched, stained
 from hvqlib.course.foundry.texture_surface import compare
 
 TEETH, HOLES = 24, 5
-
-
 AS_DESIGNED = np.zeros((HOLES, 2))
 
 

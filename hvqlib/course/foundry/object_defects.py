@@ -7,11 +7,7 @@ import numpy as np
 from hvqlib.course.foundry.drawing import Array, Random, blob, clouds, coordinates, cover, paint, scratch
 
 X, Y = coordinates(0.0, (0.0, 0.0))
-
-
 Colour = tuple[float, float, float]
-
-
 Range = tuple[float, float]
 
 
