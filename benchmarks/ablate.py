@@ -1,13 +1,18 @@
-"""Ablations: a grid of variants x lengths x seeds on a data set, a row of a csv for every evaluated run, resumable."""
+"""Train and evaluate variants of the model on a data set: variants x lengths x seeds, a row of a csv for each run.
+
+    python -m benchmarks.ablate --data DIR [--out FILE] [--variants A,B] [--seeds 0,1,2] [--steps 300] [--workers 1]
+
+Rows that are in the csv are not computed again, so what was interrupted resumes where it left off. Exit status as of
+hvq: 0 done; 2 bad input, said in one sentence; 1 a run that failed through no fault of its input.
+"""
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
 import json
-import platform
-import resource
-import subprocess
+import shlex
 import sys
 import tempfile
 import time
@@ -21,15 +26,16 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.measure import PeakMemory, commit, processor_name
 from hvqlib.config import Config
 from hvqlib.course.results import COLUMNS, KEY, VARIANTS, read_rows
 from hvqlib.data.dataset import AnomalyDataset, load_dataset
 from hvqlib.detector.detector import Detector
 from hvqlib.detector.run_folder import read_checkpoint
-from hvqlib.errors import InputError
+from hvqlib.errors import InputError, RunError
 from hvqlib.evaluation.evaluate import evaluate
-from hvqlib.features.extraction import extract_features
-from hvqlib.files import write_atomic
+from hvqlib.features.extraction import features_of_images
+from hvqlib.files import data_folder, write_atomic
 from hvqlib.rivals.nearest_neighbour import NearestNeighbour
 from hvqlib.training.train import held_out, train
 
@@ -76,6 +82,7 @@ def ablate(
     if unknown:
         raise InputError(f"No variant {', '.join(unknown)}: choose from {', '.join(VARIANTS)}.")
     out, data = Path(out), Path(data)
+    load_dataset(data)  # what is wrong with it is said before processes are started
     there = {tuple(row[name] for name in KEY) for row in read_rows(out)}
     # A nearest-neighbour bank is not trained: its rows say 1 step.
     grid = ((name, seed, 1 if VARIANTS[name].get("method") == "knn" else length)
@@ -111,7 +118,7 @@ def _run(
     torch.set_num_threads(threads)
     config = replace(base, **VARIANTS[name], seed=seed, steps=steps, epochs=0)
     dataset = load_dataset(data)
-    with tempfile.TemporaryDirectory() as folder:
+    with PeakMemory() as memory, tempfile.TemporaryDirectory() as folder:
         start = time.process_time()  # of all threads; unlike the clock on the wall, it leaves out what else runs
         run = train(config, dataset, Path(folder) / "run", cache=cache, progress=False, checkpoint_every=10**9)
         seconds = time.process_time() - start
@@ -119,23 +126,26 @@ def _run(
         usage, perplexity = tensors["history"][-1, 3:].tolist() if "history" in tensors else (None, None)
         detector = Detector.load(run)
         least = _least_used(detector, dataset, cache)
+        evaluated = {}
+        for reading, options in {name: {}, **(READINGS if name == "full" else {})}.items():
+            evaluated[reading] = evaluate(detector, dataset, cache=cache, **options).metrics, memory.megabytes  # so far
     same = {
         "data": data.name, "seed": seed, "steps": steps, "usage": _round(usage),
         "least_used": _round(least), "perplexity": _round(perplexity),
-        "cpu_seconds": round(seconds), "machine": f"{_processor()}, {threads} threads",
-        "torch": torch.__version__, "hvqlib": version("hvqlib"), "commit": _commit(),
+        "cpu_seconds": round(seconds), "machine": f"{processor_name()}, {threads} threads",
+        "torch": torch.__version__, "hvqlib": version("hvqlib"), "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "command": f'hvq ablate --data {data} --variants "{name}" --seeds {seed} --steps {steps}',
+        "command": f"python -m benchmarks.ablate --data {shlex.quote(data.as_posix())} "
+                   f'--variants "{name}" --seeds {seed} --steps {steps}',
     }  # fmt: skip
     rows = []
-    for reading, options in {name: {}, **(READINGS if name == "full" else {})}.items():
-        found = evaluate(detector, dataset, cache=cache, **options).metrics
-        right = found["class_accuracy"] or {}
-        classes = {c: {m: _round(v) for m, v in row.items()} for c, row in found["classes"].items()}
+    for reading, (metrics, megabytes) in evaluated.items():
+        right = metrics["class_accuracy"] or {}
+        classes = {c: {m: _round(v) for m, v in row.items()} for c, row in metrics["classes"].items()}
         rows.append({
-            "variant": reading, **same, **{m: _round(v) for m, v in found["mean"].items()},
+            "variant": reading, **same, **{m: _round(v) for m, v in metrics["mean"].items()},
             "class_accuracy": _round(min((v for v in right.values() if v is not None), default=None)),
-            "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,  # so far
+            "memory_mb": round(megabytes),
             "classes": json.dumps(classes, separators=(",", ":")),
         })  # fmt: skip
     return rows
@@ -143,12 +153,14 @@ def _run(
 
 @torch.no_grad()
 def _least_used(detector: Detector, dataset: AnomalyDataset, cache: str | Path | None) -> float | None:
-    """Share of its codes that the codebook which uses fewest gives to the images trained on, of all levels and classes
-    that have any; None without codebooks."""
+    """Find the codebook that gives the smallest share of its codes to the images trained on, and return that share.
+
+    Of all levels, and of all classes that have images; None without codebooks.
+    """
     model, config = detector.model, detector.config
     if isinstance(model, NearestNeighbour) or model.quantizer is None:
         return None
-    features = extract_features(detector.backbone, [sample.path for sample in dataset.train], cache)
+    features = features_of_images(detector.backbone, [sample.path for sample in dataset.train], cache)
     class_ids = torch.tensor([sample.class_id for sample in dataset.train])
     seen = (~held_out(class_ids, config.holdout, config.seed)).nonzero()[:, 0]
     used = torch.zeros(len(model.quantizer.quantizers), model.classes, config.codes, dtype=torch.bool)
@@ -164,20 +176,66 @@ def _round(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _processor() -> str:
-    """The name of the processor, where the system tells it."""
+class _Parser(argparse.ArgumentParser):
+    """Say what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise InputError(f"{message[0].upper()}{message[1:]} (see {self.prog} --help).")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of the command's options."""
+    described = "Trains and evaluates variants of the model, a row of a csv for each run."
+    ablate = _Parser(prog="python -m benchmarks.ablate", description=described)
+    ablate.add_argument("--data", type=Path, required=True, metavar="DIR", help="as for hvq train")
+    ablate.add_argument("--out", type=Path, metavar="FILE", help="default: results/ablations.csv in the data folder; "
+                        "rows that are in it are not computed again")  # fmt: skip
+    ablate.add_argument("--variants", metavar="A,B", help=f"default: all of them: {', '.join(VARIANTS)}")
+    ablate.add_argument("--seeds", default="0,1,2", metavar="S,S", help="default: 0,1,2")
+    ablate.add_argument("--steps", default="300", metavar="N,N", help="optimiser steps of the runs; default: 300")
+    ablate.add_argument("--workers", type=int, default=1, help="runs at a time; default: 1")
+    ablate.add_argument("--cache", type=Path, metavar="DIR", help="for features; default: cache in the data folder")
+    ablate.add_argument("--json", action="store_true", help="print the result as JSON")
+    return ablate
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        options = parser().parse_args(arguments)
+        if options.workers < 1:
+            raise InputError(f"--workers is {options.workers}; it must be 1 or more.")
+        seeds, steps = _numbers("seeds", options.seeds), _numbers("steps", options.steps)
+        variants = options.variants.split(",") if options.variants else list(VARIANTS)
+        out = options.out or data_folder(make=True) / "results" / "ablations.csv"
+        cache = options.cache or data_folder(make=True) / "cache"
+        trained = ablate(options.data, out, variants, seeds, steps, options.workers, cache)
+        if options.json:
+            print(json.dumps({"trained": trained, "rows": str(out)}, indent=2))
+        return 0
+    except InputError as error:
+        return _fail(str(error), 2)
+    except RunError as error:
+        return _fail(str(error), 1)
+    except OSError as error:
+        where = f" at '{error.filename}'" if error.filename else ""
+        return _fail(f"The system refused{where} ({error.strerror or error}): look at that place, and try again.", 1)
+    except KeyboardInterrupt:
+        return _fail("stopped; repeated, it goes on with the rows that are not there yet.", 1)
 
 
-def _commit() -> str:
-    """The commit of this working copy, marked where the library differs from it; empty outside of one."""
+def _numbers(name: str, text: str) -> list[int]:
+    """Read whole numbers with commas between them."""
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"--{name} is {text}; give whole numbers with commas between them.") from error
 
-    def git(*arguments: str) -> str:
-        told = subprocess.run(["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True)
-        return told.stdout.strip()
 
-    return git("rev-parse", "--short", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")
+def _fail(sentence: str, status: int) -> int:
+    print(f"benchmarks.ablate: {sentence}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

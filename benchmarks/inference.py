@@ -1,6 +1,6 @@
 """Images a second from image file to verdict, for both backbones, one image at a time and 16 at once.
 
-    python benchmarks/inference.py [--threads 2] [--images DIR] [--random] [--release DIR]
+    python -m benchmarks.inference [--threads 2] [--images DIR] [--random] [--release DIR]
 
 Timed is what `hvq predict` does with a loaded detector: decode, resize, backbone, model, map, score and p-value, with
 nothing kept on disk. Printed are medians over rounds, and beside them what share of the time each stage takes. The
@@ -23,6 +23,7 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -34,7 +35,7 @@ from hvqlib.data.images import read_image
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.calibration import Calibration, signal_weights
 from hvqlib.detector.class_guess import ClassCentroids
-from hvqlib.detector.detector import Detector, predict
+from hvqlib.detector.detector import Detector
 from hvqlib.features.backbone import Backbone
 from hvqlib.features.standardize import Standardize
 from hvqlib.model.hvq_trans import HVQTrans
@@ -43,25 +44,24 @@ CLASSES = 15
 
 
 def untrained(preset: str, weights: str) -> Detector:
-    """A detector that has learned nothing."""
+    """Build a detector that has learned nothing."""
     torch.manual_seed(0)
     config = PRESETS[preset]
     backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling, weights)
     model = HVQTrans(config, backbone.channels, CLASSES).eval()
-    signals = config.layers + 3  # residual, the levels' transport scores, the released map
+    signals = len(model.signal_names)
     maps, means = torch.zeros(CLASSES, signals, config.grid, config.grid), torch.zeros(CLASSES, signals)
     zero = torch.zeros(CLASSES)
     scores = torch.linspace(0, 1, 100)
-    calibration = Calibration(maps, maps + 1, means, means + 1, zero, zero + 1, scores)
+    calibration = Calibration(model.signal_names, maps, maps + 1, means, means + 1, zero, zero + 1, scores)
     rest = Standardize(backbone.channels), ClassCentroids(backbone.channels, CLASSES), model, calibration
     return Detector(config, tuple(map(str, range(CLASSES))), backbone, *rest)
 
 
 def shares(detector: Detector, paths: list[Path]) -> dict[str, float]:
-    """Seconds that each stage of `predict` takes for a batch of images."""
+    """Time each stage of `Detector.judge`, in seconds, on a batch of images."""
     seconds, class_ids = {}, torch.zeros(len(paths), dtype=torch.long)
-    weights = signal_weights(detector.config, detector.calibration.mean.shape[1])
-    wanted = [i for i, weight in enumerate(weights) if weight]
+    wanted = signal_weights(detector.config, detector.calibration.names)
 
     def timed(stage: str, work: Callable):
         began = time.perf_counter()
@@ -80,7 +80,7 @@ def shares(detector: Detector, paths: list[Path]) -> dict[str, float]:
 
 
 def release(folder: Path) -> torch.nn.Module:
-    """The authors' model from a checkout, with random weights."""
+    """Build the authors' model from a checkout, with random weights."""
     sys.path[:0] = [str(folder), str(folder / "tools")]
     for name in ("cv2", "lmdb"):  # imported by its module, but not used by the model
         sys.modules.setdefault(name, types.ModuleType(name))
@@ -92,15 +92,15 @@ def release(folder: Path) -> torch.nn.Module:
 
 
 def released_verdicts(model: torch.nn.Module, backbone: Backbone, paths: list[Path]) -> torch.Tensor:
-    """The release's image scores (B,) of image files."""
+    """Score image files (B,) as the release does."""
     with torch.no_grad():
         images = torch.stack([backbone.preprocess(read_image(path)) for path in paths])
-        found = model({"image": images, "clslabel": torch.zeros(len(paths), dtype=torch.long)})
-        return F.avg_pool2d(found["pred"], 16, stride=1).amax((1, 2, 3))
+        output = model({"image": images, "clslabel": torch.zeros(len(paths), dtype=torch.long)})
+        return F.avg_pool2d(output["pred"], 16, stride=1).amax((1, 2, 3))
 
 
 def medians(works: dict[str, Callable[[list[Path]], object]], batches: Iterable[list[Path]]) -> dict[str, float]:
-    """Median seconds of each work on the same batches, in turns; the first two rounds do not count."""
+    """Time each work on the same batches, in turns; medians in seconds, the first two rounds left out."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for batch in batches:
         for name, work in works.items():
@@ -132,9 +132,9 @@ def main() -> None:
     for preset in ("tiny", "paper"):
         detector = untrained(preset, "random" if given.random else "pretrained")
         for size in (1, 16):
-            works: dict[str, Callable[[list[Path]], object]] = {"ours": lambda b, d=detector: predict(d, b, "0")}
+            works: dict[str, Callable[[list[Path]], object]] = {"ours": partial(detector.judge, class_names="0")}
             if theirs is not None:
-                works["release"] = lambda b, d=detector: released_verdicts(theirs, d.backbone, b)
+                works["release"] = partial(released_verdicts, theirs, detector.backbone)
             endless = itertools.cycle(files)
             batches = [[next(endless) for _ in range(size)] for _ in range(given.rounds + 2)]
             took = medians(works, batches)

@@ -1,6 +1,6 @@
 """The seven metrics of a whole data set, timed, and AUPRO beside the way it is often computed.
 
-    python benchmarks/metrics.py [--images 1725] [--classes 15] [--size 224] [--thresholds 200] [--slow 12]
+    python -m benchmarks.metrics [--images 1725] [--classes 15] [--size 224] [--thresholds 200] [--slow 12]
 
 Random smooth maps and masks with one to three blobs on two thirds of the images, as many as MVTec AD has for testing.
 The common way is: at each of `--thresholds` thresholds, one pass of connected components over every mask, then the
@@ -11,12 +11,12 @@ Prints seconds, the process's peak memory, and the ratio for AUPRO alone.
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 
 import numpy as np
-from scipy import ndimage
+from scipy import integrate, ndimage
 
+from benchmarks.measure import PeakMemory
 from hvqlib.evaluation.metrics import METRICS, all_metrics, aupro, mean_over_classes
 
 
@@ -42,7 +42,7 @@ def aupro_by_passes(masks: np.ndarray, maps: np.ndarray, thresholds: int, limit:
         points.append(((maps[~masks] >= threshold).mean(), np.mean(overlaps)))
     x, y = np.array(points).T
     grid = np.linspace(0, limit, 1000)
-    return float(np.trapezoid(np.interp(grid, x, y), grid) / limit)
+    return float(integrate.trapezoid(np.interp(grid, x, y), grid) / limit)
 
 
 def main() -> None:
@@ -54,21 +54,21 @@ def main() -> None:
     random = np.random.default_rng(0)
     number = given.images // given.classes
     per_class, seconds, seconds_aupro = {}, 0.0, 0.0
-    for class_id in range(given.classes):
-        masks, maps = (
-            np.stack(kind) for kind in zip(*(draw(random, given.size, i % 3 > 0) for i in range(number)), strict=True)
-        )
-        labels, scores = masks.any((1, 2)), maps.max((1, 2))
-        began = time.perf_counter()
-        per_class[str(class_id)] = all_metrics(labels, scores, masks, maps)
-        seconds += time.perf_counter() - began
-        began = time.perf_counter()
-        aupro(masks, maps)
-        seconds_aupro += time.perf_counter() - began
+    with PeakMemory() as memory:
+        for class_id in range(given.classes):
+            drawn = (draw(random, given.size, i % 3 > 0) for i in range(number))
+            masks, maps = (np.stack(kind) for kind in zip(*drawn, strict=True))
+            labels, scores = masks.any((1, 2)), maps.max((1, 2))
+            began = time.perf_counter()
+            per_class[str(class_id)] = all_metrics(labels, scores, masks, maps)
+            seconds += time.perf_counter() - began
+            began = time.perf_counter()
+            aupro(masks, maps)
+            seconds_aupro += time.perf_counter() - began
     means = mean_over_classes(per_class)
     print(", ".join(f"{name} {means[name]:.3f}" for name in METRICS))
     total = number * given.classes
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = memory.megabytes / 1024
     print(f"all seven, {total} maps of {given.size} x {given.size}: {seconds:.1f} s; peak memory {peak:.2f} GiB")
     began = time.perf_counter()
     rough = aupro_by_passes(masks[: given.slow], maps[: given.slow], given.thresholds)

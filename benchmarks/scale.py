@@ -1,6 +1,6 @@
 """Time and peak memory of training and of evaluating, against the number of images and of classes.
 
-    python benchmarks/scale.py [--sizes 500x6 5000x6 500x60] [--preset tiny] [--threads 2] [--folder DIR]
+    python -m benchmarks.scale [--sizes 500x6 5000x6 500x60] [--preset tiny] [--threads 2] [--folder DIR]
 
 For each size IMAGESxCLASSES a data set of that many training and as many test images is made (small random pictures,
 half of the test images with a blob in their mask), random features are put into the cache in place of the backbone's,
@@ -12,48 +12,31 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.measure import PeakMemory
 from hvqlib.config import PRESETS
+from hvqlib.data.dataset import load_dataset
+from hvqlib.detector.detector import Detector
+from hvqlib.evaluation.evaluate import evaluate
 from hvqlib.features.backbone import Backbone
 from hvqlib.features.extraction import stored_features
 from hvqlib.features.feature_file import FeatureFile
-
-STEP = """
-import json, resource, sys, time
-from dataclasses import replace
-import torch
-from hvqlib import PRESETS, Detector, evaluate, load_dataset, train
-what, data, run, cache, preset, threads = sys.argv[1:]
-took = []
-torch.set_num_threads(int(threads))
-dataset = load_dataset(data)
-begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-began = time.perf_counter()
-if what == "train":
-    config = replace(PRESETS[preset], epochs=1, holdout=0.2)
-    train(config, dataset, run, cache=cache, progress=False, watch=lambda m, h: took.append(time.perf_counter()))
-    took[:] = [t - began for t in took]
-else:
-    evaluate(Detector.load(run), dataset, cache=cache)
-seconds = time.perf_counter() - began
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"seconds": seconds, "peak": peak / 1024, "begin": begin / 1024, "took": took}))
-"""
+from hvqlib.training.train import train
 
 
 def make(folder: Path, images: int, classes: int, preset: str) -> None:
-    """The data set in `folder`/data, and random features of its images in `folder`/cache."""
+    """Draw the data set in `folder`/data, and random features of its images in `folder`/cache."""
     random = np.random.default_rng(0)
     paths = []
     for i in range(2 * images):
@@ -78,12 +61,27 @@ def make(folder: Path, images: int, classes: int, preset: str) -> None:
         file.write(hashlib.sha256(path.read_bytes()).digest(), torch.randn(file.shape))
 
 
-def run(what: str, folder: Path, preset: str, threads: int) -> dict:
-    """One step in a process of its own: what it printed."""
-    places = [str(folder / name) for name in ("data", "run", "cache")]
-    command = [sys.executable, "-c", STEP, what, *places, preset, str(threads)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
-    return json.loads(done.stdout.splitlines()[-1])
+def step(what: str, folder: Path, preset: str, threads: int) -> dict:
+    """Train for an epoch, or evaluate: seconds in all and at each step, and the process's peak memory in MB."""
+    took: list[float] = []
+    torch.set_num_threads(threads)
+    dataset = load_dataset(folder / "data")
+    began = time.perf_counter()
+    with PeakMemory() as memory:
+        if what == "train":
+            config = replace(PRESETS[preset], epochs=1, holdout=0.2)
+            train(config, dataset, folder / "run", cache=folder / "cache", progress=False,
+                  watch=lambda *_: took.append(time.perf_counter() - began))  # fmt: skip
+        else:
+            evaluate(Detector.load(folder / "run"), dataset, cache=folder / "cache")
+        seconds = time.perf_counter() - began
+    return {"seconds": seconds, "peak": memory.megabytes, "took": took}
+
+
+def run(*arguments: Any) -> dict:
+    """Take one :func:`step` in a process of its own."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(step, *arguments).result()
 
 
 def main() -> None:

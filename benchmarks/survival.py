@@ -1,7 +1,7 @@
 """How much of a defect a run of foundry rebuilds: the measure of notebook 03, for trainings too long for its page.
 
     hvq train --data data/foundry --method continuous --steps 1200 --seed 0 --out runs/twin
-    python benchmarks/survival.py --run runs/twin [--out data/results/survival.csv]
+    python -m benchmarks.survival --run runs/twin [--out data/results/survival.csv]
 
 A foundry image can be drawn again without its defect. *Survival* is the slope of the rebuilt difference between the two
 on the true one, over the defective tokens: 0 is wiped out, 1 copied entirely.
@@ -18,14 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.ablate import _commit, _processor
-from hvqlib.course.foundry.dataset import draw_picture
-from hvqlib.course.material import CACHE, foundry
+from benchmarks.measure import commit, processor_name
+from hvqlib.course.material import clean_twin, features, foundry
 from hvqlib.data.images import read_mask
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.detector import Detector
 from hvqlib.evaluation.metrics import auroc
-from hvqlib.features.extraction import extract_features
 
 COLUMNS = ("method", "seed", "steps", "normal", "worst", "defect", "auroc", "survival", "machine", "commit", "date",
            "command")  # fmt: skip
@@ -33,25 +31,21 @@ TWINS = 8  # of each class, whatever the defects; as in notebook 03
 
 
 def measure(detector: Detector) -> dict[str, float]:
-    """Mean residual of normal and of defective tokens, mean image score of normal images, image AUROC, survival.
+    """Measure mean residuals of normal and of defective tokens, mean image score of normal images, AUROC, survival.
 
     All by the residual alone, in units of the standardised features, uncalibrated.
     """
     samples = foundry().test
-    class_ids = torch.tensor([sample.class_id for sample in samples])
     label = np.array([sample.label for sample in samples])
     masks = np.stack([read_mask(sample, 224) for sample in samples]).reshape(-1, 14, 16, 14, 16)
     hurt = torch.tensor(masks.mean((2, 4)) > 0.5)  # (N, 14, 14): tokens of which more than half is marked
-    features = extract_features(detector.backbone, [sample.path for sample in samples], CACHE)
-    marred = detector.standardize(features)
+    marred, class_ids = features(detector, samples)
     rebuilt = rebuild(detector, marred, class_ids)
     residual = (rebuilt - marred).norm(dim=1)  # (N, 14, 14)
     score = image_score(upsample(residual, (224, 224)))
 
     pairs = [i for i, s in enumerate(samples) if s.label and int(s.path.stem) < TWINS and hurt[i].any()]
-    twins = [draw_picture(samples[i].class_name, "defective", int(samples[i].path.stem), defect=None)[0] for i in pairs]
-    pictures = torch.stack([detector.backbone.preprocess(twin) for twin in twins])
-    clean = torch.cat([detector.standardize(detector.backbone(some)) for some in pictures.split(16)])
+    clean = detector.features([clean_twin(samples[i]) for i in pairs])
     at = hurt[pairs]
     difference = (marred[pairs] - clean).movedim(1, -1)[at]  # (T, C)
     change = (rebuilt[pairs] - rebuild(detector, clean, class_ids[pairs])).movedim(1, -1)[at]
@@ -65,14 +59,15 @@ def measure(detector: Detector) -> dict[str, float]:
     }
 
 
-def rebuild(detector: Detector, features: Tensor, class_ids: Tensor) -> Tensor:
-    """Standardised features (N, C, H, W) -> their reconstruction, the same shape."""
-    parts = zip(features.split(32), class_ids.split(32), strict=True)
+def rebuild(detector: Detector, standardised: Tensor, class_ids: Tensor) -> Tensor:
+    """Rebuild standardised features (N, C, H, W), all of them: the same shape."""
+    parts = zip(standardised.split(32), class_ids.split(32), strict=True)
     return torch.cat([detector.model(some, ids).reconstruction for some, ids in parts])
 
 
 @torch.no_grad()
 def main() -> None:
+    """Append a row to the csv, and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="run folder, trained on data/foundry")
     parser.add_argument("--out", type=Path, default=Path("data/results/survival.csv"), help="csv; a row is appended")
@@ -82,8 +77,8 @@ def main() -> None:
     row = {
         "method": config.method, "seed": config.seed, "steps": config.steps,
         **{name: round(value, 4) for name, value in measure(detector).items()},
-        "machine": _processor(), "commit": _commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "command": f"python benchmarks/survival.py --run {options.run}",
+        "machine": processor_name(), "commit": commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "command": f"python -m benchmarks.survival --run {options.run.as_posix()}",
     }  # fmt: skip
     print(row)
     new = not options.out.exists()

@@ -1,6 +1,6 @@
 """Seconds a training step, and an epoch with cached features against one that runs the backbone every step.
 
-    python benchmarks/train_step.py [--preset paper] [--threads 2] [--images DIR]
+    python -m benchmarks.train_step [--preset paper] [--threads 2] [--images DIR]
 
 Medians of several steps on random features (batch 16, 15 classes); the epoch is measured on DIR, a data set folder.
 """
@@ -18,13 +18,13 @@ import torch
 from hvqlib.config import PRESETS, Config
 from hvqlib.data.dataset import load_dataset
 from hvqlib.features.backbone import Backbone
-from hvqlib.features.extraction import extract_features
+from hvqlib.features.extraction import features_of_images
 from hvqlib.features.standardize import Standardize
 from hvqlib.model.hvq_trans import HVQTrans
 
 
 def step(model: HVQTrans, optimizer: torch.optim.Optimizer, features: torch.Tensor, class_ids: torch.Tensor) -> None:
-    """What the training loop does with a batch."""
+    """Do what the training loop does with a batch."""
     bfloat16 = model.config.precision == "bfloat16"
     with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
         loss, _ = model.loss(features, class_ids)
@@ -35,7 +35,7 @@ def step(model: HVQTrans, optimizer: torch.optim.Optimizer, features: torch.Tens
 
 
 def seconds_a_step(config: Config, channels: int, classes: int = 15, repeats: int = 7) -> float:
-    """Median over `repeats` steps, after two that do not count."""
+    """Time `repeats` steps, after two that do not count; the median."""
     torch.manual_seed(0)
     model = HVQTrans(config, channels, classes).train()
     optimizer = torch.optim.AdamW(model.parameters(), config.lr, fused=True)
@@ -50,12 +50,12 @@ def seconds_a_step(config: Config, channels: int, classes: int = 15, repeats: in
 
 
 def epochs(config: Config, images: Path) -> tuple[float, float]:
-    """Seconds of one epoch with the features in memory, and of one that computes them each step."""
+    """Time one epoch with the features in memory, and one that computes them each step."""
     dataset = load_dataset(images)
     paths = [sample.path for sample in dataset.train]
     class_ids = torch.tensor([sample.class_id for sample in dataset.train])
     backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling)
-    features = extract_features(backbone, paths, None)
+    features = features_of_images(backbone, paths)[:]
     standardize = Standardize.fit(features)
     model = HVQTrans(config, features.shape[1], len(dataset.classes)).train()
     optimizer = torch.optim.AdamW(model.parameters(), config.lr, fused=True)
@@ -64,7 +64,7 @@ def epochs(config: Config, images: Path) -> tuple[float, float]:
         began = time.perf_counter()
         for at in range(0, len(paths), config.batch_size):
             part = slice(at, at + config.batch_size)
-            batch = features[part] if cached else extract_features(backbone, paths[part], None)
+            batch = features[part] if cached else features_of_images(backbone, paths[part])[:]
             step(model, optimizer, standardize(batch), class_ids[part])
         times.append(time.perf_counter() - began)
     return times[0], times[1]

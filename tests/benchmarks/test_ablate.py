@@ -1,19 +1,24 @@
 import csv
 import json
+import shlex
+import subprocess
+import sys
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks.ablate import READINGS, _least_used, ablate
-from hvqlib.cli import main
+from benchmarks.ablate import READINGS, _least_used, ablate, main, parser
 from hvqlib.course.results import COLUMNS, read_rows
 from hvqlib.data.dataset import load_dataset
 from hvqlib.detector.detector import Detector
 from hvqlib.errors import InputError
 from hvqlib.evaluation.metrics import METRICS
-from hvqlib.features.extraction import extract_features
+from hvqlib.features.extraction import features_of_images
 from hvqlib.training.train import held_out, train
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_row_for_each_run_and_reading_with_all_that_repeats_it(small_data, small_config, tmp_path):
@@ -31,7 +36,12 @@ def test_a_row_for_each_run_and_reading_with_all_that_repeats_it(small_data, sma
         for metric in METRICS:  # the mean is that of the classes that have it
             values = [c[metric] for c in classes.values() if c[metric] is not None]
             assert abs(float(row[metric]) - sum(values) / len(values)) < 1e-4
-        assert f'--variants "{"full" if row["steps"] == "12" else row["variant"]}" --seeds 0' in row["command"]
+        assert float(row["memory_mb"]) > 50
+        words = shlex.split(row["command"])
+        assert words[:3] == ["python", "-m", "benchmarks.ablate"]
+        options = parser().parse_args(words[3:])
+        assert options.data == small_data and (options.seeds, options.steps) == ("0", row["steps"])
+        assert options.variants == ("full" if row["steps"] == "12" else row["variant"])
 
     # What is there is not computed again, and a new seed is added below.
     before = out.read_bytes()
@@ -48,7 +58,7 @@ def test_the_least_used_codebook_is_found(small_data, small_config, tmp_path):
     held = held_out(torch.tensor([sample.class_id for sample in dataset.train]), small_config.holdout, 0)
     chosen = defaultdict(set)
     for sample in [sample for sample, kept in zip(dataset.train, held, strict=True) if not kept]:
-        features = detector.standardize(extract_features(detector.backbone, [sample.path], None))
+        features = detector.standardize(features_of_images(detector.backbone, [sample.path]))
         for level, ids in enumerate(detector.model(features, torch.tensor([sample.class_id])).code_ids[0]):
             chosen[level, sample.class_id] |= set(ids.tolist())
     assert len(chosen) == 3 * 2
@@ -61,11 +71,35 @@ def test_bad_input_gets_a_sentence(small_data, tmp_path, capsys):
     (tmp_path / "b.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="other columns"):
         ablate(small_data, tmp_path / "b.csv", ["full"])
-    command = ["ablate", "--data", str(small_data), "--out", str(tmp_path / "c.csv")]
-    assert main([*command, "--seeds", "zero"]) == 2
-    assert main([*command, "--steps", "9,"]) == 2
-    assert main([*command, "--workers", "0"]) == 2
-    assert capsys.readouterr().err.count("\n") == 3
+    command = ["--data", str(small_data), "--out", str(tmp_path / "c.csv")]
+    for wrong in (["--seeds", "zero"], ["--steps", "9,"], ["--workers", "0"], ["--variants", "magic"], ["--fly"]):
+        assert main([*command, *wrong]) == 2
+    assert main([]) == 2
+    assert main(["--data", "nowhere", "--out", str(tmp_path / "c.csv"), "--variants", "full"]) == 2
+    printed = capsys.readouterr()
+    told = printed.err.splitlines()
+    assert len(told) == 7 and all(line.startswith("benchmarks.ablate: ") and line.endswith(".") for line in told)
+    assert printed.out == "" and not (tmp_path / "c.csv").exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_no_fault_of_the_input(small_data, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    command = ["--data", str(small_data), "--variants", "nearest neighbour", "--seeds", "0"]
+    out = tmp_path / "file" / "a.csv"
+    assert main([*command, "--out", str(out), "--cache", str(tmp_path / "cache")]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1].startswith("benchmarks.ablate: ") and "Traceback" not in "".join(told)
+
+
+def test_the_command_itself(small_data, tmp_path):
+    done = subprocess.run([sys.executable, "-m", "benchmarks.ablate", "--data", str(small_data), "--seeds", "x"],
+                          cwd=ROOT, capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 2 and done.stderr.startswith("benchmarks.ablate: --seeds is x"), done.stderr
+
+
+def test_every_option_is_explained():
+    options = parser()._actions
+    assert len(options) == 9 and all(action.help for action in options)
 
 
 def test_the_csv_opens_as_one(small_data, small_config, tmp_path):
