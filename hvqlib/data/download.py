@@ -44,7 +44,6 @@ everyone to accept that themselves. Four steps:
   2. Accept the licence and download mvtec_anomaly_detection.tar.xz, the whole data set (4.9 GB).
   3. Unpack it:      hvq data get mvtec --archive mvtec_anomaly_detection.tar.xz
   4. Look it over:   hvq data check data/mvtec"""
-TIMEOUT = 30  # seconds of silence after which a connection counts as dropped
 PAUSES = (1, 2, 4, 8)  # seconds to wait after failures in a row; after one more, give up
 
 
@@ -63,7 +62,8 @@ def fetch_dataset(name: str, out: Path, archive: Path | None = None) -> bool:
     if archive is None and not path.exists():
         download(known, path)
     elif not path.is_file() or not _is_known(path, known):
-        raise InputError(f"'{path}' is not the archive its authors publish (by size and SHA-256): fetch it again.")
+        rule = "only the archive that its authors publish is unpacked, known by its SHA-256; no zip, no other edition"
+        raise InputError(f"'{path}' is {'another' if path.is_file() else 'no'} file: {rule}. Move it away, fetch anew.")
     unpack_archive(path, out)
     return True
 
@@ -75,14 +75,14 @@ def download(known: Archive, path: Path) -> None:
     """
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    opener, etag, whole, most, failures = build_opener(_OnlySafe), "", False, 0, 0
+    opener, etag, whole, furthest, failures = build_opener(_OnlySafe), "", False, 0, 0
     with part.open("ab") as file:
-        while (have := file.tell()) < known.size:
+        while (have := file.tell()) != known.size:
             headers = {} if whole or not have else {"Range": f"bytes={have}-"}
             if headers and etag.startswith('"'):  # a weak one, W/"...", says nothing about bytes
                 headers["If-Range"] = etag  # the rest only if the file is still the same
             try:
-                with opener.open(Request(known.url, headers=headers), timeout=TIMEOUT) as answer:
+                with opener.open(Request(known.url, headers=headers), timeout=30) as answer:  # seconds of silence
                     start = have if answer.status == 206 else 0  # 200: the server sends the file from its start
                     if start and f"bytes {start}-{known.size - 1}/" not in answer.headers.get("Content-Range", ""):
                         raise HTTPError(answer.url, 416, "another piece than was asked for", answer.headers, None)
@@ -97,8 +97,8 @@ def download(known: Archive, path: Path) -> None:
                     raise ConnectionError(f"the connection ended after {file.tell():,} bytes")
             except (URLError, HTTPException, ConnectionError, TimeoutError, SSLError) as error:
                 whole = isinstance(error, HTTPError) and error.code == 416  # the server cannot go on there
-                failures = 1 if file.tell() > most else failures + 1
-                most = max(most, file.tell())
+                failures = 1 if file.tell() > furthest else failures + 1
+                furthest = max(furthest, file.tell())
                 if failures > len(PAUSES):
                     kept = f"{file.tell():,} of {known.size:,} bytes are kept in '{part}': start the same command again"
                     raise RunError(f"'{known.url}' cannot be fetched ({error}). {kept}.") from error
@@ -130,8 +130,8 @@ class _OnlySafe(BaseHandler):
     """Lets no request out that others could read or change, not even one that a server redirects to."""
 
     def default_open(self, request: Request) -> None:
-        here = request.type == "http" and urlsplit(request.full_url).hostname in ("localhost", "127.0.0.1", "::1")
-        if request.type != "https" and not here:
+        local = request.type == "http" and urlsplit(request.full_url).hostname in ("localhost", "127.0.0.1", "::1")
+        if request.type != "https" and not local:
             raise RunError(f"'{request.full_url}' is not fetched: only https can be trusted.")
 
 

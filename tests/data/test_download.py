@@ -1,11 +1,10 @@
-"""Downloads from a server in this process that misbehaves by a script: one entry an answer, then it behaves."""
+"""Downloads from a server in this process that misbehaves by a script; archives that are small, damaged or others."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import tarfile
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,44 +13,40 @@ import pytest
 
 from hvqlib import cli
 from hvqlib.data import download
-from hvqlib.errors import InputError, RunError
-
-CONTENT = b"".join(hashlib.sha256(bytes([i])).digest() for i in range(250)) * 25  # 200,000 bytes
-SIZE, SHA256 = len(CONTENT), hashlib.sha256(CONTENT).hexdigest()
+from hvqlib.errors import RunError
 
 
-class Server(ThreadingHTTPServer):
-    """What it did wrong is in `script`, what it was asked for in `asked`: (Range, If-Range)."""
+def tar(files: dict[str, bytes], compression: str = "") -> bytes:
+    with tarfile.open(fileobj=(stream := io.BytesIO()), mode=f"w:{compression}") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode, info.uid = len(content), 0o444, 12345
+            archive.addfile(info, io.BytesIO(content))
+    return stream.getvalue()
 
-    script: list
-    asked: list
-    etag = '"one"'
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/file"
+def known(content: bytes, url: str = "") -> download.Archive:
+    return download.Archive(len(content), hashlib.sha256(content).hexdigest(), url)
+
+
+FILES = {f"{name}.JPG": hashlib.sha256(name.encode()).digest() * 900 for name in ("a/1", "a/2", "b/1", "b/2")}
+CONTENT = tar(FILES)
+SIZE = len(CONTENT)
 
 
 class Answer(BaseHTTPRequestHandler):
-    server: Server
+    """Answers the next fault of `server.script`, notes Range and If-Range in `server.asked`."""
 
     def do_GET(self) -> None:
-        wanted = self.headers.get("Range")
-        self.server.asked.append((wanted, self.headers.get("If-Range")))
+        wanted, condition = self.headers.get("Range"), self.headers.get("If-Range")
+        self.server.asked.append((wanted, condition))
         fault = self.server.script.pop(0) if self.server.script else {}
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
-        if "ignore" in fault or self.headers.get("If-Range") not in (None, self.server.etag):
-            start = 0
+        start = int(wanted[len("bytes=") : -1]) if wanted and "all" not in fault and condition in (None, '"one"') else 0
         body = fault.get("body", CONTENT[start:])
-        self.send_response(fault.get("status", 206 if start else 200))
-        if "to" in fault:
-            self.send_header("Location", fault["to"])
-        if start:
-            piece = f"bytes {start}-{SIZE - 1}/{SIZE}"
-            self.send_header("Content-Range", fault.get("range", piece))
-        self.send_header("ETag", fault.get("etag", self.server.etag))
-        if "no length" not in fault:
-            self.send_header("Content-Length", str(fault.get("length", len(body))))
+        self.send_response(fault.get("status", 416 if start > SIZE else 206 if start else 200))
+        headers = {"ETag": '"one"', "Content-Length": len(body), "Content-Range": f"bytes {start}-{SIZE - 1}/{SIZE}"}
+        for name, value in (headers | fault.get("headers", {})).items():
+            self.send_header(name, str(value))
         self.end_headers()
         self.wfile.write(body[: fault.get("drop", len(body))])  # HTTP 1.0: then the connection is closed
 
@@ -62,198 +57,143 @@ class Answer(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    running = Server(("127.0.0.1", 0), Answer)
-    running.script, running.asked = [], []
-    thread = Thread(target=partial(running.serve_forever, poll_interval=0.01), daemon=True)
-    thread.start()
+    monkeypatch.setattr(download, "PAUSES", (0, 0))
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    running.url = f"http://127.0.0.1:{running.server_port}/VisA.tar"
+    Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield running
     running.shutdown()
     running.server_close()
 
 
-def fetch(server: Server, path: Path, *script: dict, url: str | None = None) -> list:
-    """Download with a script of faults; returns the requests that it took, and sees that the file is right."""
-    server.script[:] = script
-    download.download(url or server.url, path, SIZE, SHA256, attempts=3, pause=0.001)
-    assert path.read_bytes() == CONTENT and [p.name for p in path.parent.iterdir()] == [path.name]
+def fetch(server, folder: Path, *script: dict, fails: str = "") -> list:
+    """Download with a script of faults, and see that the file is right or is not there; returns the requests."""
+    server.script, server.asked = list(script), []
+    if fails:
+        with pytest.raises(RunError, match=fails):
+            download.download(known(CONTENT, server.url), folder / "file")
+        assert not (folder / "file").exists()
+    else:
+        download.download(known(CONTENT, server.url), folder / "file")
+        assert (folder / "file").read_bytes() == CONTENT and [p.name for p in folder.iterdir()] == ["file"]
     return server.asked
 
 
-def fails(server: Server, path: Path, *script: dict) -> str:
-    server.script[:] = script
-    with pytest.raises(RunError) as raised:
-        download.download(server.url, path, SIZE, SHA256, attempts=3, pause=0.001)
-    assert not path.exists()
-    return str(raised.value)
-
-
-def test_one_request_where_nothing_goes_wrong(server, tmp_path):
-    assert fetch(server, tmp_path / "new/file") == [(None, None)]
-    assert fetch(server, tmp_path / "new/file") == [(None, None)]  # it is there: not asked for again
-    (tmp_path / "new/file").write_bytes(CONTENT[::-1])
-    with pytest.raises(InputError, match="not the file expected"):
-        fetch(server, tmp_path / "new/file")
-
-
-def test_goes_on_where_the_server_dropped(server, tmp_path):
-    drops = [{"drop": 30_000} for _ in range(5)]  # more than `attempts`, but each brings something
-    asked = fetch(server, tmp_path / "file", *drops)
-    assert asked == [(None, None), *((f"bytes={30_000 * i}-", '"one"') for i in range(1, 6))]
-
-
-def test_goes_on_in_the_next_call(server, tmp_path):
-    for wanted in (None, "bytes=50000-"):
-        (tmp_path / "file").unlink(missing_ok=True)
-        if wanted:
-            (tmp_path / "file.part").write_bytes(CONTENT[:50_000])
-        server.asked.clear()
-        assert fetch(server, tmp_path / "file") == [(wanted, None)]
-    for part in (CONTENT, CONTENT + b"more"):  # all of it; not the beginning of it
-        (tmp_path / "file").unlink()
-        (tmp_path / "file.part").write_bytes(part)
-        server.asked.clear()
-        assert fetch(server, tmp_path / "file") == [(None, None)] * (len(part) > SIZE)
-
-
-def test_a_file_that_changes_meanwhile_is_fetched_from_the_start(server, tmp_path):
-    old = {"drop": 70_000, "body": CONTENT[::-1], "etag": '"old"'}
-    assert fetch(server, tmp_path / "file", old) == [(None, None), ("bytes=70000-", '"old"')]
-
-
-def test_a_weak_etag_is_not_used(server, tmp_path):
-    weak = {"drop": 70_000, "etag": 'W/"one"'}
-    assert fetch(server, tmp_path / "file", weak)[1] == ("bytes=70000-", None)
+REST = ("bytes=70000-", '"one"')
+LIES = [f"bytes 0-{SIZE - 1}/{SIZE}", f"bytes 70000-70001/{SIZE}", "nonsense"]
 
 
 @pytest.mark.parametrize(
-    "fault",
+    "first, second, asked",
     [
-        {"ignore": True},  # the whole file instead of its rest
-        {"range": f"bytes 0-{SIZE - 1}/{SIZE}"},
-        {"range": f"bytes 70000-{SIZE - 1}/{SIZE + 1}"},
-        {"range": f"bytes 70000-70001/{SIZE}"},
-        {"range": "nonsense"},
-        {"status": 416, "body": b""},
+        ({}, {}, [REST]),
+        ({"body": CONTENT[::-1], "headers": {"ETag": '"old"'}}, {}, [("bytes=70000-", '"old"')]),  # changed meanwhile
+        ({"headers": {"ETag": 'W/"one"'}}, {}, [("bytes=70000-", None)]),  # weak: says nothing about bytes
+        ({}, {"all": True}, [REST]),
+        ({}, {"status": 416, "body": b""}, [REST, (None, None)]),
+        *(({}, {"headers": {"Content-Range": lie}}, [REST, (None, None)]) for lie in LIES),
     ],
 )
-def test_a_server_that_cannot_go_on(server, tmp_path, fault):
-    asked = fetch(server, tmp_path / "file", {"drop": 70_000}, fault)
-    assert asked[1][0] == "bytes=70000-" and asked[2:] == ([] if "ignore" in fault else [(None, None)])
+def test_goes_on_where_the_server_dropped(server, tmp_path, first, second, asked):
+    assert fetch(server, tmp_path, {"drop": 70_000, **first}, second) == [(None, None), *asked]
+
+
+def test_goes_on_as_often_as_something_comes_and_in_the_next_call(server, tmp_path):
+    fetch(server, tmp_path, *[{"drop": 20_000}] * 5)
+    for kept, asked in ((50_000, ["bytes=50000-"]), (SIZE, []), (SIZE + 4, [f"bytes={SIZE + 4}-", None])):
+        (tmp_path / "file").unlink()
+        (tmp_path / "file.part").write_bytes((CONTENT + b"more")[:kept])
+        assert [wanted for wanted, _ in fetch(server, tmp_path)] == asked
 
 
 @pytest.mark.parametrize(
     "fault",
     [
         {"status": 404, "body": b"no such file"},
-        {"status": 500, "body": b""},
-        {"status": 503, "body": b"later" * 100},
-        {"drop": 0},
-        {"length": SIZE + 7},
-        {"length": SIZE - 7},
-        {"length": "many"},
-        {"body": b"<html>sign in to the network</html>"},
-        {"no length": True, "drop": 0},
+        {"status": 503, "body": b"later"},
+        {"headers": {"Content-Length": SIZE + 7}},
+        {"headers": {"Content-Length": "many", "ETag": '"portal"'}, "body": b"x" * 10**6},
+        {"body": b"<html>sign in to the network</html>", "headers": {"ETag": '"portal"'}},
     ],
 )
 def test_recovers_once_but_gives_up_after_three(server, tmp_path, fault):
-    assert len(fetch(server, tmp_path / "a/file", fault)) == 2
-    server.asked.clear()
-    told = fails(server, tmp_path / "b/file", *[fault] * 9)
-    assert "cannot be fetched" in told and "start the same command again" in told
-    assert "nothing was kept" in told and server.asked == [(None, None)] * 3
+    first, fault = {"drop": 70_000}, {"all": True, **fault}
+    assert fetch(server, tmp_path / "a", first, fault) == [(None, None), REST, REST]
+    kept = f"cannot be fetched.*70,000 of {SIZE:,} bytes are kept in .*file.part.*start the same command again"
+    assert len(fetch(server, tmp_path / "b", first, *[fault] * 9, fails=kept)) == 3
+    assert (tmp_path / "b/file.part").read_bytes() == CONTENT[:70_000]
 
 
-def test_what_has_come_is_kept(server, tmp_path):
-    portal = {"status": 200, "body": b"<html>sign in</html>", "ignore": True}
-    told = fails(server, tmp_path / "file", {"drop": 60_000}, *[portal] * 9)
-    assert f"60,000 of 200,000 bytes are kept in '{tmp_path / 'file.part'}'" in told
-    assert (tmp_path / "file.part").read_bytes() == CONTENT[:60_000]
-
-
-def test_never_more_than_the_size(server, tmp_path):
-    fetch(server, tmp_path / "file", {"no length": True, "body": CONTENT + b"x" * 10**6})
-    told = fails(server, tmp_path / "other", {"no length": True, "body": b"x" * 10**6})
-    assert "another SHA-256" in told and not (tmp_path / "other.part").exists()
-
-
-def test_wrong_bytes_are_removed(server, tmp_path):
-    told = fails(server, tmp_path / "file", {"body": CONTENT[::-1]})
-    assert "another SHA-256" in told and list(tmp_path.iterdir()) == []
-
-
-def test_a_server_that_always_starts_again_does_not_go_on_for_ever(server, tmp_path):
-    fails(server, tmp_path / "file", *[{"ignore": True, "drop": 70_000}] * 50)
-    assert len(server.asked) == 3
+def test_does_not_start_again_for_ever_and_removes_wrong_bytes(server, tmp_path):
+    drops = [{"all": True, "drop": 70_000}, {"all": True, "drop": 60_000}] * 9
+    assert len(fetch(server, tmp_path, *drops, fails="cannot be fetched")) == 3
+    fetch(server, tmp_path, {"all": True, "body": CONTENT[::-1]}, fails="SHA-256")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_safe_addresses(server, tmp_path):
-    for url in ("http://example.org/x", "ftp://127.0.0.1/x", "file:///etc/passwd", "http://127.0.0.1@example.org/x"):
-        with pytest.raises(RunError, match="only https"):
-            download.download(url, tmp_path / "file", SIZE, SHA256)
     for url in ("http://example.org/x", "ftp://127.0.0.1/x", "http://127.0.0.1@example.org/x"):
-        assert "only https" in fails(server, tmp_path / "file", {"status": 302, "to": url, "body": b""})
-    fetch(server, tmp_path / "file", {"status": 302, "to": server.url + "2", "body": b""})
+        with pytest.raises(RunError, match="only https"):
+            download.download(known(CONTENT, url), tmp_path / "file")
+        fetch(server, tmp_path, {"status": 302, "headers": {"Location": url}}, fails="only https")
+    fetch(server, tmp_path, {"status": 302, "headers": {"Location": server.url + "2"}})
 
 
-def test_no_network_is_a_sentence_and_status_one(server, tmp_path, monkeypatch, capsys):
+def tree(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def get(name: str, out: Path, *options: object) -> int:
+    return cli.main(["data", "get", name, "--out", str(out), *map(str, options)])
+
+
+def test_visa_from_server_to_folder(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(download.ARCHIVES, "visa", known(CONTENT, server.url))
+    server.script, server.asked = [], []
+    assert get("visa", tmp_path / "visa") == 0 and sorted(p.name for p in tmp_path.iterdir()) == ["VisA.tar", "visa"]
+    assert tree(tmp_path / "visa") == FILES
+    assert get("visa", tmp_path / "visa") == 2 and "not empty" in capsys.readouterr().err
     server.shutdown()
     server.server_close()
-    monkeypatch.setattr(download, "VISA", server.url)
-    monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
-    assert cli.main(["data", "get", "visa", "--out", str(tmp_path / "visa")]) == 1
+    assert get("visa", tmp_path / "second") == 0 and len(server.asked) == 1  # from the archive that is kept
+    (tmp_path / "VisA.tar").unlink()
+    assert get("visa", tmp_path / "third") == 1 and not (tmp_path / "third").exists()
     told = capsys.readouterr()
     assert told.out == "" and "cannot be fetched" in told.err and "Traceback" not in told.err
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def small_visa(monkeypatch):
-    """VisA in small: a table, two images that train and one that does not."""
-    rows = [f"candle,train,normal,candle/Data/Images/Normal/{i}.JPG," for i in (0, 1)]
-    rows += ["candle,test,anomaly,candle/Data/Images/Anomaly/0.JPG,candle/Data/Masks/Anomaly/0.png"]
-    files = {"split_csv/1cls.csv": "\n".join(["object,split,label,image,mask", *rows]).encode()}
-    files |= {name: b"" for row in rows for name in row.split(",")[3:] if name}
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    content = stream.getvalue()
-    monkeypatch.setattr(download, "VISA_SIZE", len(content))
-    monkeypatch.setattr(download, "VISA_SHA256", hashlib.sha256(content).hexdigest())
-    return content
-
-
-def test_visa_from_server_to_data_set(server, tmp_path, monkeypatch, small_visa, capsys):
-    from hvqlib.data.dataset import load_dataset
-
-    monkeypatch.setattr(download, "VISA", server.url + "/VisA.tar")
-    server.script[:] = [{"body": small_visa}]
-    assert cli.main(["data", "get", "visa", "--out", str(tmp_path / "visa")]) == 0
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["VisA.tar", "visa"]
-    data = load_dataset(tmp_path / "visa")
-    assert (data.classes, len(data.train), len(data.test)) == (("candle",), 2, 1)
-    assert cli.main(["data", "get", "visa", "--out", str(tmp_path / "visa")]) == 2
-    assert "not empty" in capsys.readouterr().err and len(server.asked) == 1
-
-
-def test_archives_that_are_already_here(tmp_path, small_visa, capsys):
-    (tmp_path / "a.tar").write_bytes(small_visa)
-    for name in ("visa", "mvtec"):
-        arguments = ["data", "get", name, "--archive", str(tmp_path / "a.tar"), "--out", str(tmp_path / name)]
-        assert cli.main(arguments) == 0 and (tmp_path / name / "split_csv/1cls.csv").is_file()
-    (tmp_path / "b.tar").write_bytes(small_visa[:-1])
-    (tmp_path / "c.tar").write_bytes(bytes(len(small_visa)))
-    for archive in ("b.tar", "c.tar", "d.tar"):
-        arguments = ["data", "get", "visa", "--archive", str(tmp_path / archive), "--out", str(tmp_path / "new")]
-        assert cli.main(arguments) == 2 and not (tmp_path / "new").exists()
-    assert capsys.readouterr().err.count("not the file expected") == 2
 
 
 def test_mvtec_is_fetched_by_hand(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert cli.main(["data", "get", "mvtec"]) == 0
-    printed = capsys.readouterr().out
-    assert "Accept the licence" in printed and "hvq data get mvtec --archive" in printed
-    assert list(tmp_path.iterdir()) == []
+    out, archive = tmp_path / "mvtec", tmp_path / "by_hand"
+    assert get("mvtec", out) == 0 and list(tmp_path.iterdir()) == []
+    assert "hvq data get mvtec --archive" in capsys.readouterr().out
+    content = tar({f"top/{name}": FILES[name] for name in FILES}, "xz")
+    monkeypatch.setitem(download.ARCHIVES, "mvtec", known(content))
+    for wrong in (content[:-1], content[:-1] + b"?", b"PK\3\4"):
+        archive.write_bytes(wrong)
+        assert get("mvtec", out, "--archive", archive) == 2 and not out.exists()
+        assert "is another file: only the archive that its authors publish" in capsys.readouterr().err
+    assert get("mvtec", out, "--archive", tmp_path) == 2 and "is no file" in capsys.readouterr().err
+    archive.write_bytes(content)
+    out.mkdir()
+    assert get("mvtec", out, "--archive", archive) == 0 and sorted(tmp_path.iterdir()) == [archive, out]
+    assert tree(out) == FILES  # without the folder that holds everything else
+    status = (out / "a/1.JPG").stat()
+    assert status.st_mode & 0o777 == 0o644 and status.st_uid != 12345  # not read-only, nobody else's
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_all_is_unpacked_or_nothing(tmp_path, monkeypatch, failure):
+    def disk(source, target, *_):
+        if target.write(b"half") and "b/" in target.name:
+            raise failure
+
+    archive, out = tmp_path / "a.tar", tmp_path / "out"
+    archive.write_bytes(b"no tar")
+    out.mkdir()
+    with pytest.raises(RunError, match="cannot be unpacked"):
+        download.unpack_archive(archive, out)
+    archive.write_bytes(CONTENT)
+    monkeypatch.setattr(tarfile, "copyfileobj", disk)
+    with pytest.raises(type(failure)) as raised:
+        download.unpack_archive(archive, out)
+    assert raised.value is failure and sorted(tmp_path.rglob("*")) == [archive, out]
