@@ -1,18 +1,17 @@
-"""What several rooms' tests share: a small data set on disk and a configuration that trains in seconds."""
+"""Share a small data set on disk and a configuration that trains in seconds. Imports nothing heavy."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from hvqlib.config import Config
 
-torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything loads torch
 
 
 @pytest.fixture(scope="session")
@@ -48,10 +47,21 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many outputs of notebooks nobody compares: they should stay the exception."""
+    import nbformat
+
     cells = [cell for path in Path("notebooks").glob("*.ipynb") for cell in nbformat.read(path, 4).cells]
     code = [cell for cell in cells if cell.cell_type == "code"]
     loose = sum("nbval-ignore-output" in cell.metadata.get("tags", ()) for cell in code)
     terminalreporter.write_line(f"notebooks: {len(code)} code cells, outputs not compared in {loose}")
+
+
+@pytest.fixture
+def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder that only this test knows, in place of the project's."""
+    folder = tmp_path / "own_data"
+    folder.mkdir()
+    monkeypatch.setenv("HVQ_DATA", str(folder))
+    return folder
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import pytest
 
 from hvqlib import cli, config
 
+pytestmark = pytest.mark.usefixtures("own_data")
+
 
 @pytest.fixture
 def small_preset(monkeypatch, small_config):
@@ -28,8 +30,8 @@ def test_train_evaluate_predict(small_preset, small_data, tmp_path, capsys, monk
     assert json.loads((tmp_path / "copy.json").read_text()) == metrics
 
     images = [str(small_data / "cloth/test/spot/000.png"), str(small_data / "stone/test/good/000.png")]
-    assert cli.main(["predict", "--run", "run", "--out", "found", *images]) == 0
-    rows = json.loads((tmp_path / "found/scores.json").read_text())
+    assert cli.main(["predict", "--run", "run", "--out", "judged", *images]) == 0
+    rows = json.loads((tmp_path / "judged/scores.json").read_text())
     assert [r["class"] for r in rows] == ["cloth", "stone"] and [r["image"] for r in rows] == images
     assert [r["verdict"] for r in rows][0] == "defective" and rows[0]["p_value"] <= rows[0]["false_alarm"] < 0.34
     assert cli.main(["evaluate", "--run", "run", "--data", str(small_data), "--labels", "inferred"]) == 0
@@ -38,7 +40,7 @@ def test_train_evaluate_predict(small_preset, small_data, tmp_path, capsys, monk
     assert len(heat_maps) == 2 and all(p.exists() for p in heat_maps)
 
 
-def test_baselines_and_resume(small_preset, small_data, tmp_path, monkeypatch):
+def test_rivals_and_resume(small_preset, small_data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for method in ("knn", "continuous"):
         assert cli.main(["train", "--data", str(small_data), "--out", method, "--method", method]) == 0
@@ -53,6 +55,8 @@ def test_foundry_is_drawn_once(tmp_path, monkeypatch, capsys):
     )
     assert cli.main(["data", "foundry", "--out", str(tmp_path / "f"), "--seed", "2"]) == 0
     assert calls == [("f", 2)] and "drawn" in capsys.readouterr().err
+    assert cli.main(["data", "foundry"]) == 0 and calls[1] == ("foundry", 0)
+    assert str(tmp_path / "own_data/foundry") in capsys.readouterr().err  # in the data folder, if nothing else is said
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_json_for_machines(small_preset, small_data, tmp_path, capsys, monkeypat
         "check": f"data check {small_data} --json",
         "train": f"train --data {small_data} --out run --json",
         "evaluate": f"evaluate --run run --data {small_data} --json",
-        "predict": f"predict --run run --out found --json {image}",
+        "predict": f"predict --run run --json {image}",
         "export": "export --run run --out small --json",
     }
     found = {}
@@ -125,4 +129,5 @@ def test_json_for_machines(small_preset, small_data, tmp_path, capsys, monkeypat
     assert found["train"]["run"] == "run" and found["train"]["step"] == 12 and found["train"]["done"]
     assert found["evaluate"] == json.loads((tmp_path / "run/metrics.json").read_text())
     assert [row["image"] for row in found["predict"]] == [image]
+    assert (tmp_path / "predictions/scores.json").exists()  # where they go, if nothing else is said
     assert found["check"]["usable"] and found["export"] == {"run": "small"}

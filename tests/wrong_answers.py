@@ -10,9 +10,9 @@ def _strict():
 
     import numpy as np
 
-    from hvqlib.course import checks as course
+    from hvqlib.course import checks
 
-    plain = course.check
+    plain = checks.check
 
     def spoilt(right, tolerance):
         if isinstance(right, str | bool):
@@ -32,7 +32,7 @@ def _strict():
             assert line.startswith("✗") and line.count("\n") == 1 and hint in line, f"check of {what} said: {line}"
         plain(what, mine, lambda: right, hint, tolerance)
 
-    course.check = check
+    checks.check = check
 
 
 _strict()

@@ -1,4 +1,4 @@
-"""What the notebooks share: the bundled data, the shipped detector, and checks that answer in a sentence."""
+"""Check a reader's answer, and say in a sentence how it went."""
 
 from __future__ import annotations
 

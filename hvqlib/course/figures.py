@@ -1,4 +1,4 @@
-"""Figures of the notebooks."""
+"""Draw the figures of the notebooks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hvqlib.evaluation.figures import BLUE, GREEN, GREY, HEAT, ORANGE, PURPLE, p
 
 
 def canvas(rows: int = 1, columns: int = 1, width: float = 9.0, height: float = 3.0) -> tuple[Figure, Any]:
-    """A figure of `width` x `height` inches (at most 9 wide reads well), and its axes as subplots() gives them."""
+    """Make a figure of `width` x `height` inches (at most 9 wide reads well), and its axes as subplots() gives them."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns)
     for one in np.ravel(axes):

@@ -1,4 +1,4 @@
-"""The rows of the ablations."""
+"""Read the rows of saved experiments: variants, columns, a csv."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KEY = ("variant", "data", "seed", "steps")
 
 
 def read_rows(path: str | Path) -> list[dict[str, str]]:
-    """The rows of a csv of ablations; none when there is no file."""
+    """Read the rows of a csv of ablations; none when there is no file."""
     path = Path(path)
     if not path.exists():
         return []

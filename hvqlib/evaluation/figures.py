@@ -1,4 +1,4 @@
-"""Static figures: one palette, safe for colour-blind eyes, readable at half size."""
+"""Draw static figures: one palette, safe for colour-blind eyes, readable at half size."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HEAT = "magma"  # anomaly maps: perceptually even, dark is normal
 
 
 def png(figure: Figure, dpi: int = 90, light: bool = False) -> bytes:
-    """The bytes of a figure as PNG, of width x height x dpi pixels exactly.
+    """Render a figure as the bytes of a PNG, of width x height x dpi pixels exactly.
 
     A `light` one has 256 colours, close to this module's, and a third of the bytes: for figures with photographs.
     """
@@ -43,17 +43,17 @@ def png(figure: Figure, dpi: int = 90, light: bool = False) -> bytes:
 
 
 def thumbnail(path: str | Path, side: int = 224) -> np.ndarray:
-    """An image file as the network sees it: (side, side, 3) uint8."""
+    """Read an image file as the network sees it: (side, side, 3) uint8."""
     return np.asarray(Image.fromarray(read_image(path)).resize((side, side), Image.Resampling.BILINEAR))
 
 
 def save(figure: Figure, path: str | Path, dpi: int = 110) -> None:
-    """Write a figure as PNG, beside and renamed."""
+    """Write a figure as PNG, whole or not at all."""
     write_atomic(Path(path), png(figure, dpi))
 
 
 def curves(history: np.ndarray, path: str | Path) -> None:
-    """Loss, code usage and learning rate of a training.
+    """Draw loss, code usage and learning rate of a training.
 
     `history` (steps, 5): loss, commitment, learning rate, share of codes used, perplexity (nan where not known).
     """
@@ -87,17 +87,18 @@ def curves(history: np.ndarray, path: str | Path) -> None:
 
 
 def outline(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A picture (S, S, 3) uint8 with the edge of a mask (S, S) drawn two pixels wide in the defect's colour."""
+    """Draw the edge of a mask (S, S) on a picture (S, S, 3) uint8, two pixels wide, in the defect's colour."""
+    import torch
     from scipy.ndimage import binary_dilation
+    from torchvision.utils import draw_segmentation_masks
 
-    edge = binary_dilation(mask, iterations=2) & ~mask
-    drawn = picture.copy()
-    drawn[edge] = [int(DEFECT[i : i + 2], 16) for i in (1, 3, 5)]
-    return drawn
+    edge = torch.from_numpy(binary_dilation(mask, iterations=2) & ~mask)
+    pixels = torch.from_numpy(picture).permute(2, 0, 1)  # (3, S, S)
+    return draw_segmentation_masks(pixels, edge, alpha=1.0, colors=DEFECT).permute(1, 2, 0).numpy()
 
 
 def gallery(examples: Sequence[Example], path: str | Path) -> None:
-    """Rows of image | truth | anomaly map, two examples a row: a class's median and lowest-scored defective image."""
+    """Draw rows of image | truth | anomaly map, two examples a row: a class's median and lowest-scored defective image."""
     names = list(dict.fromkeys(e.sample.class_name for e in examples))
     figure = Figure(figsize=(11, 1.9 * max(1, len(names)) + 0.6), layout="constrained")
     grid = figure.subplots(max(1, len(names)), 6, squeeze=False)

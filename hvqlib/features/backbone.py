@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +86,9 @@ class Backbone(nn.Module):
         """Stay in evaluation mode, whatever is asked: batch norm must never see training batches."""
         return super().train(False)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        """Hash name, weights, pixel normalisation and pooling (SHA-256); once, since none of them ever changes."""
+        """SHA-256 over name, weights, pixel normalisation and pooling; hashed again at every look."""
         constants = [self.name, self.mean.tolist(), self.std.tolist(), self.pooling]
         digest = hashlib.sha256(json.dumps(constants).encode())
         for key, tensor in self.net.state_dict().items():

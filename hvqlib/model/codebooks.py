@@ -1,4 +1,4 @@
-"""Codebooks: nearest prototype, moving-average update, k-means start, revival; and the hierarchy of five."""
+"""Snap tokens to prototypes: nearest code, moving-average update, k-means start, revival; the hierarchy of five."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hvqlib.model.transport import balanced_plan, pool
 
 
 def kmeans(points: Tensor, k: int, iterations: int = 10) -> tuple[Tensor, Tensor]:
-    """Lloyd's k-means from random points. `points` (N, D) -> centres (k, D) and how many points each has (k,).
+    """Cluster points (N, D) by Lloyd's k-means from random ones: centres (k, D), and how many points each has (k,).
 
     A centre that loses all its points is put on a random point. With fewer points than centres some centres
     coincide; that is harmless, since only one of them is ever the nearest.
@@ -27,14 +27,14 @@ def kmeans(points: Tensor, k: int, iterations: int = 10) -> tuple[Tensor, Tensor
 
 
 def nearest(tokens: Tensor, prototypes: Tensor) -> Tensor:
-    """Index (B, L) of the prototype (B, K, D) closest to each token (B, L, D) in squared Euclidean distance."""
+    """Find the prototype (B, K, D) nearest to each token (B, L, D): its index (B, L), by Euclidean distance."""
     # |t - e|^2 = |t|^2 - 2 t.e + |e|^2, and |t|^2 is the same for every prototype.
     half = prototypes.square().sum(-1)[:, None] / 2  # (B, 1, K)
     return torch.baddbmm(half, tokens, prototypes.transpose(1, 2), alpha=-1).argmin(-1)
 
 
 class VectorQuantizer(nn.Module):
-    """One codebook for every class: each token is replaced by the nearest prototype of its image's class.
+    """Replace each token by the nearest prototype of its image's class, from one codebook a class.
 
     Buffers: `codebook` (classes, K, D); `cluster_size` (classes, K) and `cluster_sum` (classes, K, D), the moving
     averages of how many tokens chose a code and of their sum; `error` (classes,), that of the squared distance from
@@ -72,7 +72,7 @@ class VectorQuantizer(nn.Module):
     @torch.autocast("cpu", enabled=False)
     @torch.autocast("cuda", enabled=False)
     def forward(self, tokens: Tensor, class_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`tokens` (B, L, D), `class_ids` (B,) -> codes (B, L, D), code ids (B, L), commitment loss ().
+        """Quantise tokens (B, L, D) of classes (B,) into codes (B, L, D), code ids (B, L) and commitment loss ().
 
         The gradient passes the quantiser straight through: d codes / d tokens = 1.
         """
@@ -86,12 +86,12 @@ class VectorQuantizer(nn.Module):
         return tokens + (codes - tokens).detach(), ids, commitment
 
     def lookup(self, ids: Tensor, class_ids: Tensor) -> Tensor:
-        """The prototypes (B, L, D) behind code ids (B, L)."""
+        """Look up the prototypes (B, L, D) behind code ids (B, L)."""
         return self.codebook[class_ids[:, None], ids]
 
     @torch.no_grad()
     def update(self, tokens: Tensor, ids: Tensor, class_ids: Tensor) -> None:
-        """One moving-average step for the classes in this batch, in all processes; the others stay as they are."""
+        """Make one moving-average step for the classes in this batch, in all processes; the others stay as they are."""
         images = processes.sum_over(class_ids.bincount(minlength=len(self.codebook)))  # (classes,)
         present = images.nonzero()[:, 0]  # (P,)
         row = torch.searchsorted(present, class_ids)  # (B,)
@@ -153,7 +153,7 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def report(self) -> tuple[float, float]:
-        """Share of codes used and perplexity (1 to K) since the last call, means over the classes seen."""
+        """Report share of codes used and perplexity (1 to K) since the last call, means over the classes seen."""
         seen = self.usage[self.usage.sum(1) > 0]
         self.usage.zero_()
         if not len(seen):
@@ -164,7 +164,7 @@ class VectorQuantizer(nn.Module):
 
 
 class HierarchicalQuantizer(nn.Module):
-    """Five codebooks (for four layers): the top one on h_4, the others on [h_l ; top code]. Paper, section 3.2.
+    """Quantise states by five codebooks (for four layers): h_4, then each [h_l ; top code]. Paper, section 3.2.
 
     With `levels` 0, the ablation without hierarchy, the top code speaks for every level: z_l = [top ; top].
     """
@@ -181,12 +181,12 @@ class HierarchicalQuantizer(nn.Module):
     @property
     def quantizers(self) -> list[VectorQuantizer]:
         """Top, then deep to shallow."""
-        return [self.top, *self.levels]  # type: ignore[list-item]
+        return [self.top, *self.levels]
 
     def forward(
         self, states: tuple[Tensor, ...], class_ids: Tensor
     ) -> tuple[tuple[Tensor, ...], Tensor, Tensor, tuple[Tensor, ...]]:
-        """States h_0..h_N, each (B, L, D) -> codes z_{N-1}..z_0, each (B, L, 2D); code ids (B, N+1, L), top
+        """Quantise h_0..h_N, each (B, L, D): codes z_{N-1}..z_0, each (B, L, 2D); code ids (B, N+1, L), top
         first; the commitment loss (), summed over levels; and what was quantised, top first: h_N (B, L, D), then
         [h_l ; top code] (B, L, 2D).
         """
@@ -204,7 +204,7 @@ class HierarchicalQuantizer(nn.Module):
 
     @torch.no_grad()
     def start(self, states: tuple[Tensor, ...], class_id: int) -> None:
-        """k-means start of every level for one class, from the states of its training images."""
+        """Start every level of one class by k-means, from the states of its training images."""
         self.top.start(states[-1].flatten(0, 1), class_id)
         ids = torch.full((len(states[0]),), class_id, device=states[0].device)
         prototypes = self.top.codebook[ids]

@@ -19,7 +19,7 @@ FAR = 1e4  # standard deviations; features beyond carry no more information and 
 
 @dataclass
 class Output:
-    """What the model says of a batch. Levels run top, then deep to shallow: (top,) 3, 2, 1, 0."""
+    """Hold what the model says of a batch. Levels run top, then deep to shallow: (top,) 3, 2, 1, 0."""
 
     reconstruction: Tensor  # (B, C, H, W), of the features
     codes: tuple[Tensor, ...]  # z_3, z_2, z_1, z_0: each (B, L, 2D), straight-through
@@ -30,7 +30,7 @@ class Output:
 
 
 class HVQTrans(nn.Module):
-    """Hierarchical vector quantised Transformer (Lu et al., NeurIPS 2023).
+    """Rebuild features (B, C, H, W) from discrete prototypes of normal ones (Lu et al., NeurIPS 2023).
 
     Parameters
     ----------
@@ -69,20 +69,21 @@ class HVQTrans(nn.Module):
 
     @property
     def classes(self) -> int:
-        """How many classes the model switches between; 1 when unified."""
+        """Number of classes the model switches between; 1 when unified."""
         return len(self.head_bias)
 
     def switch(self, class_ids: Tensor) -> Tensor:
-        """Which codebooks and head the images of each class use, (B,)."""
+        """Say which codebooks and head the images of each class use, (B,)."""
         return torch.zeros_like(class_ids) if self.config.unified else class_ids
 
     def encode(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Features (B, C, H, W) -> states h_0..h_4, each (B, L, D)."""
+        """Encode features (B, C, H, W) into states h_0..h_4, each (B, L, D)."""
         tokens = self.project(features.flatten(2).transpose(1, 2))  # (B, L, D)
-        return self.encoder(tokens, self.position())
+        states: tuple[Tensor, ...] = self.encoder(tokens, self.position())
+        return states
 
     def decode(self, codes: tuple[Tensor, ...], class_ids: Tensor) -> Tensor:
-        """Codes z_3..z_0 -> reconstruction (B, C, H, W), by each image's own head."""
+        """Decode codes z_3..z_0 into a reconstruction (B, C, H, W), by each image's own head."""
         position = self.position().repeat(1, 2)  # (L, 2D)
         tokens = self.decoder(codes, position)  # (B, L, 2D)
         # index_select, not [class_ids]: the gradient of indexing is summed in any order on several threads, and a
@@ -90,10 +91,11 @@ class HVQTrans(nn.Module):
         weight = self.head_weight.index_select(0, class_ids)  # (B, C, 2D)
         bias = self.head_bias.index_select(0, class_ids)  # (B, C)
         tokens = tokens @ weight.transpose(1, 2) + bias[:, None]  # (B, L, C)
-        return tokens.transpose(1, 2).unflatten(2, self.grid)
+        maps: Tensor = tokens.transpose(1, 2).unflatten(2, self.grid)
+        return maps
 
     def forward(self, features: Tensor, class_ids: Tensor) -> Output:
-        """`features` (B, C, H, W), standardised; `class_ids` (B,) int64, any mixture of classes."""
+        """Rebuild standardised features (B, C, H, W) of images of `class_ids` (B,) int64, any mixture of classes."""
         class_ids = self.switch(class_ids)
         states = self.encode(features)
         if self.quantizer is None:
@@ -104,8 +106,8 @@ class HVQTrans(nn.Module):
         return Output(self.decode(codes, class_ids), codes, ids, states, commitment, tokens)
 
     def loss(self, features: Tensor, class_ids: Tensor, transport: float = 0.0) -> tuple[Tensor, Output]:
-        """Mean squared reconstruction error, weighted commitment, and `transport` times the transport loss of every
-        level. Paper, equation 6 and section 3.3."""
+        """Compute the loss (): mean squared error of the reconstruction, weighted commitment, and `transport` times the
+        transport loss of every level. Paper, equation 6 and section 3.3."""
         output = self(features, class_ids)
         loss = (output.reconstruction.float() - features).square().mean() + self.config.commitment * output.commitment
         if transport and self.quantizer is not None:
@@ -155,7 +157,7 @@ class HVQTrans(nn.Module):
 
     @torch.no_grad()
     def start_codebooks(self, features: Tensor, class_id: int) -> None:
-        """k-means start of the codebooks of one class (0 when unified) from training features (N, C, H, W)."""
+        """Start the codebooks of one class (0 when unified) by k-means of training features (N, C, H, W)."""
         if self.quantizer is not None:
             states = zip(*(self.encode(part) for part in features.split(16)), strict=True)
             self.quantizer.start(tuple(torch.cat(level) for level in states), class_id)

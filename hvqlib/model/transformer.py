@@ -1,4 +1,4 @@
-"""Encoder and decoder layers: post-norm Transformer blocks on token maps, batch first."""
+"""Encode and decode tokens: post-norm Transformer layers, batch first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 class PositionEmbedding(nn.Module):
-    """A learned vector for each row and each column; a place is [column ; row]. Returns (L, D)."""
+    """Learn a vector for each row and each column; a place is [column ; row]. Returns (L, D)."""
 
     def __init__(self, grid: tuple[int, int], width: int) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class PositionEmbedding(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Scaled dot-product attention on (B, heads, L, d): softmax(q k^T / sqrt(d)) v."""
+    """Attend, on (B, heads, L, d): softmax(q k^T / sqrt(d)) v."""
     if q.device.type == "cpu" and q.dtype == torch.bfloat16:
         # Written out: torch's fused kernel is over twice as slow here in bfloat16 (and faster in float32).
         with torch.autocast("cpu", enabled=False):
@@ -32,7 +32,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Multi-head attention in which positions are added to queries and keys, not to values (as in DETR)."""
+    """Attend with several heads; positions are added to queries and keys, not to values (as in DETR)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -43,24 +43,26 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def split(self, x: Tensor) -> Tensor:
-        """(B, L, D) -> (B, heads, L, D / heads)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        """Split (B, L, D) into heads: (B, heads, L, D / heads)."""
+        parts: Tensor = x.unflatten(-1, (self.heads, -1))
+        return parts.transpose(1, 2)
 
     def forward(self, x: Tensor, memory: Tensor, position: Tensor) -> Tensor:
-        """Each token of `x` (B, L, D) gathers from `memory` (B, M, D). Returns (B, L, D)."""
+        """Let each token of `x` (B, L, D) gather from `memory` (B, M, D). Returns (B, L, D)."""
         q, k, v = self.query(x + position), self.key(memory + position), self.value(memory)
         y = attend(self.split(q), self.split(k), self.split(v))
-        return self.out(y.transpose(1, 2).flatten(2))
+        out: Tensor = self.out(y.transpose(1, 2).flatten(2))
+        return out
 
     @torch.no_grad()
     def weights(self, x: Tensor, memory: Tensor, position: Tensor) -> Tensor:
-        """The attention map (B, heads, L, M), rows summing to 1: for looking at, not for training."""
+        """Compute the attention map (B, heads, L, M), rows summing to 1: for looking at, not for training."""
         q, k = self.split(self.query(x + position)), self.split(self.key(memory + position))
         return torch.softmax(q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5, dim=-1)
 
 
 class Dropout(nn.Module):
-    """Dropout whose mask takes one random byte a value, so that it costs a fraction of torch's on a CPU.
+    """Drop values by a mask of one random byte a value, at a fraction of the cost of torch's dropout on a CPU.
 
     The probability is rounded to a multiple of 1/256, and what is kept is scaled by that rounded one.
     """
@@ -78,14 +80,14 @@ class Dropout(nn.Module):
 
 
 class FeedForward(nn.Sequential):
-    """Two linear layers with a ReLU between, applied to each token alone."""
+    """Apply two linear layers with a ReLU between to each token alone."""
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__(nn.Linear(width, hidden), nn.ReLU(), Dropout(dropout), nn.Linear(hidden, width))
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention, then feed-forward; each added to its input and normalised."""
+    """Apply self-attention, then feed-forward; each is added to its input and normalised."""
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
@@ -96,11 +98,12 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, position: Tensor) -> Tensor:
         x = self.norm1(x + self.dropout(self.attention(x, x, position)))
-        return self.norm2(x + self.dropout(self.feedforward(x)))
+        x = self.norm2(x + self.dropout(self.feedforward(x)))
+        return x
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention, cross-attention to one level's codes, then feed-forward."""
+    """Apply self-attention, cross-attention to one level's codes, then feed-forward."""
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
@@ -112,11 +115,12 @@ class DecoderLayer(nn.Module):
     def forward(self, x: Tensor, codes: Tensor, position: Tensor) -> Tensor:
         x = self.norm1(x + self.dropout(self.attention(x, x, position)))
         x = self.norm2(x + self.dropout(self.cross(x, codes, position)))
-        return self.norm3(x + self.dropout(self.feedforward(x)))
+        x = self.norm3(x + self.dropout(self.feedforward(x)))
+        return x
 
 
 class Encoder(nn.Module):
-    """Tokens (B, L, D) -> the states h_0 (the tokens themselves) to h_N, each (B, L, D). Paper, section 3.1."""
+    """Encode tokens (B, L, D) into states h_0 (the tokens) to h_N, each (B, L, D). Paper, section 3.1."""
 
     def __init__(self, layers: int, width: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
@@ -130,7 +134,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Codes from deep to shallow, each (B, L, 2D) -> (B, L, 2D). Paper, section 3.2.
+    """Decode codes, each (B, L, 2D), from deep to shallow, into (B, L, 2D). Paper, section 3.2.
 
     The decoder starts from the deepest level's codes and asks each level in turn, the deepest included, for what
     it needs. It never sees a continuous state: whatever it says is said in prototypes.
@@ -145,4 +149,5 @@ class Decoder(nn.Module):
         x = codes[0]
         for layer, level in zip(self.layers, codes, strict=True):
             x = layer(x, level, position)
-        return self.norm(x)
+        out: Tensor = self.norm(x)
+        return out

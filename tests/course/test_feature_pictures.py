@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from hvqlib.course.feature_pictures import SIDE, PictureDecoder, train_pictures
@@ -20,9 +19,7 @@ def test_pictures_are_nearer_to_their_image_than_the_mean_image_is_and_load_agai
     decoder = train_pictures(detector, dataset, tmp_path / "pictures.safetensors", steps=150, progress=False)
 
     images = [read_image(sample.path) for sample in dataset.train]
-    with torch.no_grad():
-        features = detector.backbone(torch.stack([detector.backbone.preprocess(image) for image in images]))
-        features = detector.standardize(features)
+    features = detector.features(images)
     drawn = decoder.draw(features)
     assert drawn.shape == (8, SIDE, SIDE, 3) and drawn.dtype == np.uint8
     truth = np.stack([Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR) for image in images])

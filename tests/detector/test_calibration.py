@@ -17,6 +17,12 @@ from hvqlib.errors import InputError
 from hvqlib.model.hvq_trans import HVQTrans
 
 CONFIG = Config(grid=6, image_size=24, layers=1, transport_weights=(0.5,))
+NAMES = ("residual", "top", "level 0", "released")
+
+
+def named(signals: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Signals (N, 4, H, W) by name."""
+    return dict(zip(NAMES, signals.unbind(1), strict=True))
 
 
 def draw(number: int, classes: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -33,7 +39,7 @@ def fitted() -> tuple[Calibration, torch.Tensor, torch.Tensor, torch.Tensor]:
     signals, ids = draw(60, 2, generator)
     held = torch.arange(60) % 5 == 0
     signals[held] *= 1.2  # unseen images are rebuilt worse
-    return Calibration.fit(CONFIG, signals, ids, held, 3), signals, ids, held
+    return Calibration.fit(CONFIG, named(signals), ids, held, 3), signals, ids, held
 
 
 def test_mean_and_spread_equal_a_loop(fitted):
@@ -58,33 +64,36 @@ def test_mean_and_spread_equal_a_loop(fitted):
 def test_combine_weighs_signals_and_switches_places_off(fitted):
     calibration, signals, ids, _ = fitted
     away = (signals - calibration.mean[ids]) / calibration.spread[ids]
-    torch.testing.assert_close(calibration.combine(signals, ids, CONFIG), away[:, 0] + 0.5 * away[:, 1])
-    torch.testing.assert_close(calibration.combine(signals, ids, CONFIG, "residual"), away[:, 0])
+    torch.testing.assert_close(calibration.combine(named(signals), ids, CONFIG), away[:, 0] + 0.5 * away[:, 1])
+    torch.testing.assert_close(calibration.combine(named(signals), ids, CONFIG, "residual"), away[:, 0])
     more = replace(CONFIG, transport_weights=(0.25, 2.0))
-    torch.testing.assert_close(calibration.combine(signals, ids, more), away[:, 0] + 0.25 * away[:, 1] + 2 * away[:, 2])
+    torch.testing.assert_close(
+        calibration.combine(named(signals), ids, more), away[:, 0] + 0.25 * away[:, 1] + 2 * away[:, 2]
+    )
     for score, k in (("residual", 0), ("released", 3)):
-        plain = calibration.combine(signals, ids, CONFIG, score, normalize=False)[ids == 0]
+        plain = calibration.combine(named(signals), ids, CONFIG, score, normalize=False)[ids == 0]
         assert np.corrcoef(plain.flatten(), signals[ids == 0][:, k].flatten())[0, 1] == pytest.approx(1)
     with pytest.raises(InputError, match="codebooks"):
-        calibration.combine(signals[:, :1], ids, CONFIG, "released")
+        replace(calibration, names=NAMES[:1]).combine(named(signals), ids, CONFIG, "released")
 
 
 def test_the_score_needs_no_signal_of_weight_zero(fitted):
     calibration, signals, ids, _ = fitted
-    assert signal_weights(CONFIG, 7) == [1, 0.5, 0, 0, 0, 0, 0]
-    assert signal_weights(CONFIG, 7, "released") == [0, 0, 0, 0, 0, 0, 1]
-    assert signal_weights(CONFIG, 7, "residual") == [1, 0, 0, 0, 0, 0, 0] and signal_weights(CONFIG, 1) == [1]
+    assert signal_weights(CONFIG, NAMES) == {"residual": 1, "top": 0.5}
+    assert signal_weights(replace(CONFIG, transport_weights=(0.0, 3.0)), NAMES) == {"residual": 1, "level 0": 3}
+    assert signal_weights(CONFIG, NAMES, "released") == {"released": 1}
+    assert signal_weights(CONFIG, NAMES, "residual") == signal_weights(CONFIG, NAMES[:1]) == {"residual": 1}
+    whole = named(signals)
     for score in ("combined", "residual", "released"):
-        used = torch.tensor(signal_weights(CONFIG, signals.shape[1], score)) > 0
-        some = torch.where(used[:, None, None], signals, torch.nan)
+        some = {name: whole[name] for name in signal_weights(CONFIG, NAMES, score)}
         assert torch.equal(
-            calibration.combine(some, ids, CONFIG, score), calibration.combine(signals, ids, CONFIG, score)
+            calibration.combine(some, ids, CONFIG, score), calibration.combine(whole, ids, CONFIG, score)
         )
 
 
 def test_p_values_equal_a_count_and_agree_with_the_threshold(fitted):
     calibration, signals, ids, held = fitted
-    scores = image_score(upsample(calibration.combine(signals, ids, CONFIG), (24, 24)))
+    scores = image_score(upsample(calibration.combine(named(signals), ids, CONFIG), (24, 24)))
     known = calibration.standardise(scores[held], ids[held])
     found = calibration.p_values(scores, ids)
     for i in range(60):
@@ -107,9 +116,9 @@ def test_the_false_alarm_rate_holds_on_fresh_normal_images_in_four_of_five_calib
     for _ in range(100):
         signals, ids = draw(120, 3, generator)
         held = torch.arange(120) // 3 % 3 == 0
-        calibration = Calibration.fit(CONFIG, signals, ids, held, 3)
+        calibration = Calibration.fit(CONFIG, named(signals), ids, held, 3)
         fresh, classes = draw(600, 3, generator)
-        scores = image_score(upsample(calibration.combine(fresh, classes, CONFIG), (24, 24)))
+        scores = image_score(upsample(calibration.combine(named(fresh), classes, CONFIG), (24, 24)))
         kept.append((calibration.p_values(scores, classes) <= 0.1).double().mean() <= 0.1)
     assert 0.72 < np.mean(kept) < 0.95  # 80 % or, by the granularity of 40 held-out images, 85; 100 calibrations
 
@@ -118,7 +127,7 @@ def test_a_square_on_one_class_is_called_whatever_the_others_level(fitted):
     calibration, signals, ids, _ = fitted
     hurt = signals[:2].clone()
     hurt[:, :, 2:5, 2:5] += 5
-    scores = image_score(upsample(calibration.combine(hurt, ids[:2], CONFIG), (24, 24)))
+    scores = image_score(upsample(calibration.combine(named(hurt), ids[:2], CONFIG), (24, 24)))
     assert (calibration.p_values(scores, ids[:2]) <= 0.13).all()
 
 
@@ -133,17 +142,21 @@ def test_maps_and_p_values_are_finite_for_any_signals_and_few_images(values, non
         signals = signals * torch.linspace(0, 1, 16).view(4, 4)
     ids = torch.zeros(len(values), dtype=torch.long)
     held = torch.arange(len(values)) > 0 if not none_held else torch.zeros(len(values), dtype=torch.bool)
-    calibration = Calibration.fit(replace(CONFIG, grid=4), signals, ids, held, 2)
+    calibration = Calibration.fit(
+        replace(CONFIG, grid=4), {"residual": signals[:, 0], "top": signals[:, 1]}, ids, held, 2
+    )
     assert all(value.isfinite().all() for value in calibration.tensors().values())
-    maps = calibration.combine(torch.cat([signals, 1e15 - signals]), ids.repeat(2), CONFIG)
+    more = torch.cat([signals, 1e15 - signals])
+    maps = calibration.combine({"residual": more[:, 0], "top": more[:, 1]}, ids.repeat(2), CONFIG)
     assert maps.isfinite().all()
     p = calibration.p_values(image_score(upsample(maps, (24, 24))), ids.repeat(2))
     assert p.isfinite().all() and (p > 0).all() and (p <= 1).all()
 
 
-def test_collect_goes_batch_by_batch_in_evaluation_mode():
+def test_signals_are_collected_batch_by_batch_in_evaluation_mode():
     torch.manual_seed(0)
     model = HVQTrans(Config(width=16, heads=2, feedforward=32, codes=8, grid=4, dropout=0.5), 6, 2).train()
     features, ids = torch.randn(5, 6, 4, 4), torch.tensor([0, 1, 1, 0, 1])
     whole = collect_signals(model, features, ids, 2)
-    torch.testing.assert_close(whole, model.eval().signals(features, ids), atol=1e-3, rtol=1e-3)
+    for name, values in model.eval().signals(features, ids).items():
+        torch.testing.assert_close(whole[name], values, atol=1e-3, rtol=1e-3)

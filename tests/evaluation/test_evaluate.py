@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from hvqlib.data.dataset import load_dataset
 from hvqlib.data.images import read_mask
-from hvqlib.detector.detector import Detector, predict
+from hvqlib.detector.detector import Detector
 from hvqlib.errors import InputError
 from hvqlib.evaluation.evaluate import evaluate, metrics_table
 from hvqlib.evaluation.metrics import METRICS
@@ -28,9 +28,10 @@ def run(small_data, tmp_path_factory):
 def test_metrics_equal_scikit_learns(run, small_data):
     dataset, detector = load_dataset(small_data), Detector.load(run)
     metrics = evaluate(detector, dataset).metrics
-    for class_id, name in enumerate(dataset.classes):
+    for name in dataset.classes:
         samples = [s for s in dataset.test if s.class_name == name]
-        maps, scores, _ = detector.maps([s.path for s in samples], [class_id] * len(samples))
+        judged = detector.judge([s.path for s in samples], name, 0.6)
+        maps, scores = np.stack([one.anomaly_map for one in judged]), [one.score for one in judged]
         labels = [s.label for s in samples]
         row = metrics["classes"][name]
         assert set(row) == set(METRICS)
@@ -63,31 +64,6 @@ def test_order_of_classes_in_the_data_does_not_matter(run, small_data):
     assert there == back and one["stone"] == there["stone"]
 
 
-def test_predict_guesses_the_class_and_scores_like_evaluate(run, small_data):
-    dataset, detector = load_dataset(small_data), Detector.load(run)
-    found = predict(detector, [s.path for s in dataset.test])
-    assert [p.class_name for p in found] == [s.class_name for s in dataset.test]
-    _, scores, _ = detector.maps([s.path for s in dataset.test], [s.class_id for s in dataset.test])
-    np.testing.assert_allclose([p.score for p in found], scores, rtol=1e-5)
-    given = predict(detector, [dataset.test[0].path], "stone")[0]
-    assert given.class_name == "stone" and given.score != found[0].score
-    assert predict(detector, []) == []
-
-
-def test_verdicts_follow_the_rate(run, small_data):
-    dataset, detector = load_dataset(small_data), Detector.load(run)
-    paths = [s.path for s in dataset.test]
-    found = predict(detector, paths)
-    assert all(p.false_alarm == pytest.approx(1 - 0.2 ** (1 / 4)) for p in found)  # 4 images held out promise no less
-    assert [p.defective for p in found] == [p.p_value <= detector.calibration.least for p in found]
-    assert all(p.defective for p, s in zip(found, dataset.test, strict=True) if s.label)
-    loose = predict(detector, paths, false_alarm=0.6)
-    assert sum(p.defective for p in loose) >= sum(p.defective for p in found)
-    assert all(b.threshold <= a.threshold for a, b in zip(found, loose, strict=True))
-    with pytest.raises(InputError, match="4 held-out"):
-        predict(detector, paths, false_alarm=0.05)
-
-
 def test_inferred_labels_give_the_same_metrics_where_every_class_is_right(run, small_data):
     dataset, detector = load_dataset(small_data), Detector.load(run)
     given, inferred = (evaluate(detector, dataset, labels=labels).metrics for labels in ("given", "inferred"))
@@ -101,20 +77,6 @@ def test_inferred_labels_give_the_same_metrics_where_every_class_is_right(run, s
         evaluate(detector, dataset, labels="guessed")
 
 
-def test_scores_with_and_without_places_and_transport_differ(run, small_data):
-    dataset, detector = load_dataset(small_data), Detector.load(run)
-    paths, ids = [s.path for s in dataset.test], [s.class_id for s in dataset.test]
-    kinds = [("combined", True), ("combined", False), ("residual", True), ("residual", False), ("released", None)]
-    maps = [detector.maps(paths, ids, score=score, normalize=normalize)[0] for score, normalize in kinds]
-    assert all(not np.allclose(maps[i], maps[j]) for i in range(5) for j in range(i))
-    np.testing.assert_array_equal(detector.maps(paths, ids)[0], maps[0])  # the run's own
-
-
-def test_refusals(run, small_data, tmp_path):
-    detector = Detector.load(run)
-    with pytest.raises(InputError, match="knows no class 'gold'"):
-        predict(detector, [], "gold")
+def test_refusals(run, small_data):
     with pytest.raises(InputError, match="not trained on cloth"):
-        evaluate(replace(detector, classes=("stone", "other")), load_dataset(small_data))
-    with pytest.raises(InputError, match="no run"):
-        Detector.load(tmp_path)
+        evaluate(replace(Detector.load(run), classes=("stone", "other")), load_dataset(small_data))

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from hvqlib.config import Config
-from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.model.hvq_trans import RELEASED_WEIGHT, HVQTrans
 from hvqlib.model.transport import released_score
 
@@ -25,9 +24,9 @@ def test_mixed_batch_equals_single_images(classes, grid, channels):
     for i in range(5):
         alone = model(features[i : i + 1], class_ids[i : i + 1])
         torch.testing.assert_close(whole.reconstruction[i], alone.reconstruction[0], atol=1e-5, rtol=1e-4)
-    whole, each = model.signals(features, class_ids), zip(features, class_ids, strict=True)
-    each = [model.signals(f[None], c[None])[0] for f, c in each]
-    torch.testing.assert_close(whole, torch.stack(each), atol=1e-3, rtol=1e-3)
+    each = [model.signals(f[None], c[None]) for f, c in zip(features, class_ids, strict=True)]
+    for name, whole in model.signals(features, class_ids).items():
+        torch.testing.assert_close(whole, torch.cat([one[name] for one in each]), atol=1e-3, rtol=1e-3)
 
 
 def test_each_class_uses_its_own_head_and_codebooks():
@@ -60,7 +59,8 @@ def test_continuous_model_passes_states_through():
     output = model(torch.randn(2, 6, 4, 4), torch.tensor([0, 1]))
     torch.testing.assert_close(output.codes[-1], torch.cat([output.states[0], output.states[-1]], -1))
     assert output.code_ids is None and output.tokens == () and output.commitment == 0
-    assert model.signals(torch.randn(2, 6, 4, 4), torch.tensor([0, 1])).shape == (2, 1, 4, 4)
+    signals = model.signals(torch.randn(2, 6, 4, 4), torch.tensor([0, 1]))
+    assert tuple(signals) == model.signal_names == ("residual",) and signals["residual"].shape == (2, 4, 4)
 
 
 def test_signals_by_hand():
@@ -69,27 +69,30 @@ def test_signals_by_hand():
     features, ids = torch.randn(1, 6, 4, 4), torch.ones(1, dtype=torch.long)
     for quantizer in model.quantizer.quantizers:
         quantizer.error[:] = torch.tensor([7.0, 3.0])
-    output, signals = model(features, ids), model.signals(features, ids)[0].flatten(1).numpy()
+    output, signals = model(features, ids), model.signals(features, ids)
+    assert tuple(signals) == model.signal_names == ("residual", *model.level_names, "released")
+    signals = {name: values[0].flatten().numpy() for name, values in signals.items()}
     residual = np.sqrt(((output.reconstruction - features).detach().numpy()[0] ** 2).sum(0)).ravel()
-    np.testing.assert_allclose(signals[0], residual, rtol=1e-5)
-    for level, (tokens, quantizer) in enumerate(zip(output.tokens, model.quantizer.quantizers, strict=True)):
+    np.testing.assert_allclose(signals["residual"], residual, rtol=1e-5)
+    levels = ("top", "level 3", "level 2", "level 1", "level 0")
+    for name, tokens, quantizer in zip(levels, output.tokens, model.quantizer.quantizers, strict=True):
         for i, token in enumerate(tokens[0].detach().double().numpy()):
             far = ((token - quantizer.codebook[1].double().numpy()) ** 2).sum(1) / 3  # in units of the error
             weight = np.exp(-(far - far.min()))
-            assert signals[1 + level, i] == pytest.approx((weight * far).sum() / weight.sum(), rel=1e-4)
+            assert signals[name][i] == pytest.approx((weight * far).sum() / weight.sum(), rel=1e-4)
     released = released_score(output.tokens[-1], model.quantizer.levels[-1].codebook[ids])[0].detach().numpy()
-    np.testing.assert_allclose(signals[-1], residual + RELEASED_WEIGHT * released, rtol=1e-5)
+    np.testing.assert_allclose(signals["released"], residual + RELEASED_WEIGHT * released, rtol=1e-5)
 
 
-def test_signals_that_are_not_wanted_stay_zero():
+def test_only_wanted_signals_are_given():
     torch.manual_seed(0)
     model = HVQTrans(SMALL, 6, 2).eval()
     features, ids = torch.randn(3, 6, 4, 4), torch.tensor([1, 0, 1])
     whole = model.signals(features, ids)
-    assert (whole.amax((0, 2, 3)) > 0).all()
-    for wanted in ([0], [0, 1], [6], [2, 5]):
-        kept = torch.isin(torch.arange(7), torch.tensor([0, *wanted]))  # the residual costs nothing more
-        assert torch.equal(model.signals(features, ids, wanted), whole * kept[:, None, None])
+    assert all((values > 0).any() for values in whole.values())
+    for wanted in (["residual"], ["residual", "top"], ["released"], ["level 2", "level 0"], []):
+        some = model.signals(features, ids, wanted)
+        assert set(some) == set(wanted) and all(torch.equal(some[name], whole[name]) for name in wanted)
 
 
 def test_unified_has_one_set_of_codebooks_and_one_head():
@@ -119,22 +122,15 @@ def test_signals_are_finite_whatever_comes_in(value, classes):
     model.quantizer.top.codebook[:, 0] = 1e5  # where the release leaves codes that nobody uses
     features = torch.randn(2, 6, 4, 4)
     features[0, :, 1] = value
-    assert model.signals(features, torch.zeros(2, dtype=torch.long)).isfinite().all()
-    assert model.signals(torch.full((2, 6, 4, 4), value), torch.zeros(2, dtype=torch.long)).isfinite().all()
+    ids = torch.zeros(2, dtype=torch.long)
+
+    def finite(signals):
+        return len(signals) == 7 and all(values.isfinite().all() for values in signals.values())
+
+    assert finite(model.signals(features, ids))
+    assert finite(model.signals(torch.full((2, 6, 4, 4), value), ids))
     with torch.autocast("cpu", torch.bfloat16):
-        assert model.signals(features.bfloat16(), torch.zeros(2, dtype=torch.long)).isfinite().all()
-
-
-def test_upsampling_keeps_corners_and_is_linear_between():
-    small = torch.tensor([[[0.0, 1.0], [2.0, 3.0]]])
-    expected = np.linspace(0, 2, 5)[:, None] + np.linspace(0, 1, 9)
-    np.testing.assert_allclose(upsample(small, (5, 9))[0], expected, atol=1e-6)
-
-
-def test_image_score_is_the_highest_window_mean():
-    maps = torch.rand(2, 20, 20, dtype=torch.float64)
-    windows = np.lib.stride_tricks.sliding_window_view(maps.numpy(), (16, 16), (1, 2)).mean((-1, -2))
-    np.testing.assert_allclose(image_score(maps), windows.max((1, 2)), rtol=1e-12)
+        assert finite(model.signals(features.bfloat16(), ids))
 
 
 def test_loss_is_error_plus_a_quarter_of_commitment():

@@ -13,7 +13,7 @@ def test_distance_equals_scikit_learns():
     model.fit(train)
     patches = [f.permute(0, 2, 3, 1).reshape(-1, 6).numpy() for f in (train, test)]
     expected, _ = NearestNeighbors(n_neighbors=1).fit(patches[0]).kneighbors(patches[1])
-    maps = model.signals(test, torch.zeros(2, dtype=torch.long))[:, 0]
+    maps = model.signals(test, torch.zeros(2, dtype=torch.long))["residual"]
     np.testing.assert_allclose(maps.flatten(), expected[:, 0], atol=1e-4)
 
 

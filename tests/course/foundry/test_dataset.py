@@ -100,7 +100,9 @@ def test_second_call_draws_nothing_and_other_content_is_refused(drawn, tmp_path)
 
 
 def test_an_interrupted_drawing_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("hvqlib.course.foundry.dataset.pictures_to_draw", lambda counts: [("no such product", "train", 0, None)])
+    monkeypatch.setattr(
+        "hvqlib.course.foundry.dataset.pictures_to_draw", lambda counts: [("no such product", "train", 0, None)]
+    )
     with pytest.raises(KeyError):
         draw_foundry(tmp_path / "foundry", workers=1)
     assert list(tmp_path.iterdir()) == []

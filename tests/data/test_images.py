@@ -1,0 +1,156 @@
+"""Images and masks of every kind, against NumPy and by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hvqlib.data.dataset import load_dataset
+from hvqlib.data.images import read_image, read_mask
+from hvqlib.data.layouts import Sample
+from hvqlib.errors import InputError
+
+
+def save(path: Path, pixels: np.ndarray | None = None, **options) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.full((6, 8, 3), 100, np.uint8) if pixels is None else pixels
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def make_sample(folder: Path, mask: np.ndarray | None, label: int = 1) -> Sample:
+    """An image of 8 x 6 pixels, and its mask if there is one."""
+    marked = None if mask is None else save(folder / "x_mask.png", mask)
+    return Sample(save(folder / "x.png"), "a", 0, label, "dent" if label else "good", marked)
+
+
+def test_read_mask(tmp_path):
+    pixels = np.zeros((6, 8), np.uint8)
+    pixels[0, 1] = 255
+    mask = read_mask(make_sample(tmp_path, pixels), 8)
+    assert mask.dtype == bool and mask.shape == (8, 8)
+    assert mask[0].tolist() == [False, True] + [False] * 6
+    good = read_mask(make_sample(tmp_path, None, label=0), 5)
+    assert good.shape == (5, 5) and not good.any()
+
+
+def test_every_value_but_zero_is_defect(tmp_path):
+    save(tmp_path / "a/train/good/0.png")
+    kinds = {
+        "grey": np.array([[0, 1], [255, 0]], np.uint8),
+        "deep": np.array([[0, 1], [65535, 0]], np.uint16),
+        "bits": np.array([[False, True], [True, False]]),
+        "rgb": np.array([[[0, 0, 0], [0, 0, 1]], [[9, 0, 0], [0, 0, 0]]], np.uint8),
+        "rgba": np.array([[[9, 9, 9, 0], [255, 0, 0, 255]], [[9, 9, 9, 255], [0, 0, 0, 255]]], np.uint8),
+    }
+    for name, pixels in kinds.items():
+        save(tmp_path / f"a/test/{name}/0.png", np.zeros((2, 2, 3), np.uint8))
+        save(tmp_path / f"a/ground_truth/{name}/0_mask.png", pixels)
+    for sample in load_dataset(tmp_path).test:
+        expected = np.kron([[0, 1], [1, 0]], np.ones((3, 3)))  # nearest: blocks, no grey rims
+        assert np.array_equal(read_mask(sample, 6), expected), sample.defect
+
+
+def test_mask_of_another_size(tmp_path):
+    with pytest.raises(InputError, match="x_mask.png' is 6 x 8 .*x.png' is 8 x 6"):
+        read_mask(make_sample(tmp_path, np.zeros((8, 6), np.uint8)), 4)
+
+
+def test_defective_image_without_mask_has_none_to_read(tmp_path):
+    with pytest.raises(InputError, match="has no mask"):
+        read_mask(make_sample(tmp_path, None), 4)
+
+
+def test_kinds_of_pixels(tmp_path):
+    ramp = np.array([[0, 257, 128 * 257, 65535]], np.uint16)
+    deep = read_image(save(tmp_path / "deep.png", ramp))
+    assert deep.dtype == np.uint8 and deep.shape == (1, 4, 3)
+    assert deep[0, :, 0].tolist() == [0, 1, 128, 255]
+    assert np.array_equal(read_image(save(tmp_path / "deep.tif", ramp)), deep)
+    grey = np.array([[0, 7, 255]], np.uint8)
+    assert read_image(save(tmp_path / "grey.png", grey))[0, 1].tolist() == [7, 7, 7]
+    bits = read_image(save(tmp_path / "bits.png", np.array([[True, False]])))
+    assert bits[0].tolist() == [[255] * 3, [0] * 3]
+    colours = np.array([[[255, 0, 0], [0, 128, 255]]], np.uint8)
+    Image.fromarray(colours).quantize(4).save(tmp_path / "palette.png")
+    assert np.array_equal(read_image(tmp_path / "palette.png"), colours)
+    Image.fromarray(colours).convert("CMYK").save(tmp_path / "cmyk.tif")
+    assert np.array_equal(read_image(tmp_path / "cmyk.tif"), colours)
+
+
+def test_transparency_lies_on_white(tmp_path):
+    pixels = np.array([[[255, 0, 0, 255], [255, 0, 0, 0], [0, 0, 0, 51]]], np.uint8)
+    image = read_image(save(tmp_path / "a.png", pixels))
+    assert image[0].tolist() == [[255, 0, 0], [255, 255, 255], [204, 204, 204]]
+    grey = Image.fromarray(np.zeros((1, 2), np.uint8)).convert("LA")
+    grey.putpixel((1, 0), (0, 0))
+    grey.save(tmp_path / "b.png")
+    assert read_image(tmp_path / "b.png")[0].tolist() == [[0] * 3, [255] * 3]
+    palette = Image.fromarray(np.array([[0, 1]], np.uint8)).convert("P")
+    palette.save(tmp_path / "c.png", transparency=1)
+    assert read_image(tmp_path / "c.png")[0, 1].tolist() == [255] * 3
+
+
+def test_orientation_tag_is_applied(tmp_path):
+    pixels = np.zeros((2, 4, 3), np.uint8)
+    pixels[0, 0] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held on its side: turn clockwise
+    image = read_image(save(tmp_path / "a.png", pixels, exif=exif))
+    assert np.array_equal(image, np.rot90(pixels, -1))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # what PIL says before it gives up
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "tif", "webp"])
+def test_file_cut_short(tmp_path, ending):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    path = save(tmp_path / f"cut.{ending}", pixels)
+    content = path.read_bytes()
+    for length in (len(content) // 2, 10, 0):
+        path.write_bytes(content[:length])
+        with pytest.raises(InputError, match=rf"cut\.{ending}' cannot be read"):
+            read_image(path)
+
+
+def test_files_that_are_no_images(tmp_path):
+    (tmp_path / "a.png").write_text("not an image")
+    with pytest.raises(InputError, match=r"a\.png' cannot be read"):
+        read_image(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"b\.png' cannot be read"):
+        read_image(tmp_path / "b.png")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_image(tmp_path)
+
+
+def test_pixels_of_more_than_16_bits(tmp_path):
+    for name, kind in (("i", np.int32), ("f", np.float32)):
+        path = save(tmp_path / f"{name}.tif", np.full((2, 2), 70000, kind))
+        with pytest.raises(InputError, match="save it with 8 or 16"):
+            read_image(path)
+
+
+def test_decompression_bomb(tmp_path, monkeypatch):
+    path = save(tmp_path / "bomb.png", np.zeros((40, 40), np.uint8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(InputError, match=r"bomb\.png' is unsafely large"):
+        read_image(path)
+
+
+def test_an_image_in_memory_is_read_as_its_file_is(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    path = save(tmp_path / "x.png", pixels)
+    assert np.array_equal(read_image(Image.open(path)), pixels) and read_image(pixels) is pixels
+    deep = Image.fromarray(np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000)
+    deep.save(tmp_path / "deep.png")
+    assert np.array_equal(read_image(deep), read_image(tmp_path / "deep.png"))
+    with pytest.raises(InputError, match="'in memory' has pixels of 32-bit floats"):
+        read_image(Image.fromarray(np.zeros((3, 4), np.float32)))
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4, 3))])
+def test_an_array_of_another_shape_or_type_is_refused(wrong):
+    with pytest.raises(InputError, match=r"uint8 of shape \(H, W, 3\), not"):
+        read_image(wrong)
