@@ -1,4 +1,4 @@
-# make setup | run | test | test-browser | lab | notebooks | tables | lint | tidy | clean-run
+ # make setup| run | test | test-browser | lab | notebooks | tables | lint | tidy | clean-run
 # Another interpreter for the first setup:  make setup PYTHON=python3.12
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,12 +9,15 @@ LAB_ARGS ?=
 
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
+# Whatever the shell says: make works with the data folder of this checkout.
+export HVQ_DATA := $(CURDIR)/data
+
 .DEFAULT_GOAL := setup
 .PHONY: setup run test test-browser lab notebooks tables lint tidy clean-run
 
 # $(call need_python,INTERPRETER): stop with a sentence where it is missing or too old.
-need_python = @$(1) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	echo "hvqlib needs Python 3.11 or newer, and '$(1)' is not: name one with 'make setup PYTHON=python3.12' (remove .venv first if it was made with an older one)." >&2; exit 1; }
+need_python = @$(1) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' || { \
+	echo "hvqlib needs Python 3.11.4 or newer, and '$(1)' is not: name one with 'make setup PYTHON=python3.12' (remove .venv first if it was made with an older one)." >&2; exit 1; }
 
 setup: $(STAMP)
 
@@ -42,11 +45,11 @@ clean-run:
 # Threads that wait without spinning: beside a browser or a second kernel, several times faster on two cores.
 test test-browser lab notebooks: export OMP_WAIT_POLICY := PASSIVE
 
-# Every test; then every notebook: run, and its outputs compared with the saved ones; tests/wrong_answers.py tries each
-# check. Two at a time, a thread each, as in test-browser.
-test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+# Lint and types; every test; then every notebook: run, and its outputs compared with the saved ones, while
+# tests/wrong_answers.py tries each check. The data set is drawn first, once for all. Two at a time, a thread each.
+test: lint
 	$(BIN)/hvq data foundry
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 	OMP_NUM_THREADS=1 PYTHONSTARTUP=$(CURDIR)/tests/wrong_answers.py $(BIN)/python -m pytest -n 2 --dist loadfile \
 		--nbval --nbval-current-env --nbval-cell-timeout 600 --durations 0 --durations-min 10 notebooks
 
@@ -64,7 +67,7 @@ notebooks: setup
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 	$(BIN)/nbstripout --keep-output --keep-count --keep-id $(NOTEBOOKS)
 
-# Makes the tables of README.md and docs/ from data/results/.
+# Fills the tables of docs/ from data/results/.
 tables: setup
 	$(BIN)/python docs/tables.py
 

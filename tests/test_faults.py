@@ -1,6 +1,6 @@
 """What goes wrong outside of the code: each fault ends in one sentence, and what was good stays good.
 
-FAULTS is the table of CONTRIBUTING.md, which a test compares with it. Each entry prepares a folder that holds a data
+FAULTS is the table of docs/faults.md, which a test compares with it. Each entry prepares a folder that holds a data
 set (``data``), a finished run (``run``) and one that was interrupted (``half``), spoils something, and runs a command.
 """
 
@@ -281,8 +281,8 @@ def test_a_fault_is_one_sentence(name, spoil, command, status, words, prepared, 
     assert not list(Path().rglob("*.part")) and not Path("sprung").exists()
 
 
-def test_the_table_of_contributing_names_every_fault():
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+def test_the_table_of_the_page_names_every_fault():
+    text = (ROOT / "docs/faults.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (.+?) \| `(.+?)` \| (\d) \| (.*?) \|$", text, re.M)
     assert [(name, int(status)) for name, _, status, _ in rows] == [(f[0], f[3]) for f in FAULTS]
     assert len(FAULTS) >= 40

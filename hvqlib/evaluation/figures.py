@@ -98,7 +98,7 @@ def outline(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def gallery(examples: Sequence[Example], path: str | Path) -> None:
-    """Draw rows of image | truth | anomaly map, two examples a row: a class's median and lowest-scored defective image."""
+    """Draw rows of image | truth | anomaly map: of a class, the median and the lowest-scored defective image."""
     names = list(dict.fromkeys(e.sample.class_name for e in examples))
     figure = Figure(figsize=(11, 1.9 * max(1, len(names)) + 0.6), layout="constrained")
     grid = figure.subplots(max(1, len(names)), 6, squeeze=False)
