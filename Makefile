@@ -1,4 +1,4 @@
- # make setup| run | test | test-browser | lab | notebooks | tables | lint | tidy | clean-run
+# make setup | run | test | test-browser | lab | notebooks | tables | lint | tidy | clean-run
 # Another interpreter for the first setup:  make setup PYTHON=python3.12
 PYTHON ?= python3
 BIN := .venv/bin
