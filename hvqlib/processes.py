@@ -32,19 +32,10 @@ def pick_device(name: str | None) -> torch.device:
 
 
 def join(cpu: bool) -> torch.device | None:
-    """Meet the other processes, if this one was started with others.
+    """Meet the other processes, if this one was started with others; returns its own device, None if it is alone.
 
-    Parameters
-    ----------
-    cpu : leave GPUs alone. Otherwise each process has a GPU to itself, where the machine has any.
-
-    Returns
-    -------
-    The device that is this process's own, or None if it is alone.
-
-    Raises
-    ------
-    InputError : more processes on this machine than it has GPUs.
+    Each process has a GPU to itself, where the machine has any and `cpu` is not asked for. Raises InputError where more
+    processes than GPUs were started.
     """
     if int(os.environ.get("WORLD_SIZE", 1)) < 2:
         return None
@@ -69,19 +60,8 @@ def join(cpu: bool) -> torch.device | None:
 
 
 def leave_at_exit() -> None:
-    """Take leave of the other processes when this one ends.
-
-    To be called when the common work is done: after an error the others may wait for this one, and it for them.
-    """
-    if dist.is_initialized():
-        atexit.unregister(_leave)  # once is enough
-        atexit.register(_leave)
-
-
-def _leave() -> None:
-    """Close the process group, unless somebody has."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    """Close the process group when this process ends; after an error the others may wait for it, so not then."""
+    atexit.register(lambda: dist.destroy_process_group() if dist.is_initialized() else None)
 
 
 def size() -> int:

@@ -1,4 +1,4 @@
-"""Interactive figures: controls over a picture that a plain function draws. Thin; the drawing is the notebook's."""
+"""Make interactive figures: controls over a picture that a plain function draws."""
 
 from __future__ import annotations
 
@@ -10,43 +10,57 @@ import ipywidgets as ipw
 
 
 def panel(draw: Callable[..., bytes], **controls: Any) -> ipw.VBox:
-    """Controls over the picture they decide.
+    """Put controls over the picture they decide.
 
     Parameters
     ----------
     draw : from the controls' values, by name, to the bytes of a PNG; called again whenever one of them changes.
         The pictures should all be of one size, so that nothing jumps.
-    controls : from :func:`slider`, :func:`choice`, :func:`tick`, :func:`player`, or any widget with a value.
+    controls : from :func:`slider`, :func:`choice`, :func:`checkbox`, :func:`player`, or any widget with a value.
 
     Returns
     -------
     A VBox to put last in a cell. A saved notebook cannot show it: put `show(draw(...))` under it.
     """
-    picture = ipw.Image(format="png", layout=ipw.Layout(max_width="100%", align_self="flex-start"))
     holders = {name: control[-1] if isinstance(control, tuple) else control for name, control in controls.items()}
     shown = [part for control in controls.values() for part in (control if isinstance(control, tuple) else (control,))]
+    above = ipw.HBox(shown, layout=ipw.Layout(flex_flow="row wrap"))
+    watched = [(holder, "value") for holder in holders.values()]
+    return _redrawn(above, lambda: draw(**{name: holder.value for name, holder in holders.items()}), watched)
 
-    def refresh(_: Any = None) -> None:
-        picture.value = draw(**{name: holder.value for name, holder in holders.items()})
 
-    for holder in holders.values():
-        holder.observe(refresh, "value")
-    refresh()
-    return ipw.VBox([ipw.HBox(shown, layout=ipw.Layout(flex_flow="row wrap")), picture])
+def paint_panel(draw: Callable[[list], bytes], paint: Any) -> ipw.VBox:
+    """Put a picture to paint on (:class:`hvqlib.course.painting.Paint`) over what `draw` makes of its strokes.
+
+    `draw`, from the list of strokes to the bytes of a PNG, is called again after every stroke.
+    """
+    return _redrawn(paint, lambda: draw(paint.strokes), [(paint, "strokes")])
+
+
+def _picture(content: bytes) -> ipw.Image:
+    return ipw.Image(value=content, format="png", layout=ipw.Layout(max_width="100%", align_self="flex-start"))
+
+
+def _redrawn(above: ipw.Widget, draw: Callable[[], bytes], watched: Sequence[tuple[Any, str]]) -> ipw.VBox:
+    """A widget over a picture that is drawn again whenever one of the watched traits changes."""
+    picture = _picture(draw())
+    for widget, trait in watched:
+        widget.observe(lambda _: setattr(picture, "value", draw()), trait)
+    return ipw.VBox([above, picture])
 
 
 WIDE = {"description_width": "initial"}  # labels are never cut off
 
 
 def slider(label: str, value: float, low: float, high: float, step: float | None = None) -> ipw.ValueWidget:
-    """A slider; over whole numbers where value, ends and step are."""
+    """Make a slider; over whole numbers where value, ends and step are."""
     whole = all(isinstance(x, int) for x in (value, low, high, 1 if step is None else step))
     kind, step = (ipw.IntSlider, step or 1) if whole else (ipw.FloatSlider, step or (high - low) / 100)
     return kind(value=value, min=low, max=high, step=step, description=label, style=WIDE)
 
 
 def log_slider(label: str, value: float, low: float, high: float) -> ipw.FloatLogSlider:
-    """A slider over powers of ten, from `low` to `high`, both above 0."""
+    """Make a slider over powers of ten, from `low` to `high`, both above 0."""
     from math import log10
 
     return ipw.FloatLogSlider(
@@ -55,43 +69,25 @@ def log_slider(label: str, value: float, low: float, high: float) -> ipw.FloatLo
 
 
 def choice(label: str, options: Sequence[Any]) -> ipw.Dropdown:
-    """A menu; the first option is chosen. Options are values, or (label, value) pairs."""
+    """Make a menu; the first option is chosen. Options are values, or (label, value) pairs."""
     return ipw.Dropdown(options=options, description=label, style=WIDE)
 
 
 def checkbox(label: str, value: bool = False) -> ipw.Checkbox:
-    """A box to tick."""
+    """Make a box to tick."""
     return ipw.Checkbox(value=value, description=label, indent=False)
 
 
 def player(label: str, last: int, milliseconds: int = 400) -> tuple[ipw.Play, ipw.IntSlider]:
-    """Frames 0 to `last`: a play button and a slider, tied to each other in the browser."""
+    """Play frames 0 to `last`: a play button and a slider, tied to each other in the browser."""
     play = ipw.Play(value=0, min=0, max=last, interval=milliseconds, description=f"play {label}")
     steps = ipw.IntSlider(value=0, min=0, max=last, description=label, style=WIDE)
     ipw.jslink((play, "value"), (steps, "value"))
     return play, steps
 
 
-def paint_panel(draw: Callable[[list], bytes], paint: Any) -> ipw.VBox:
-    """A picture to paint on (:class:`hvqlib.paint.Paint`) over what is made of it.
-
-    Parameters
-    ----------
-    draw : from the list of strokes to the bytes of a PNG; called again after every stroke.
-    paint : the Paint widget whose strokes they are.
-    """
-    picture = ipw.Image(format="png", layout=ipw.Layout(max_width="100%", align_self="flex-start"))
-
-    def refresh(_: Any = None) -> None:
-        picture.value = draw(paint.strokes)
-
-    paint.observe(refresh, "strokes")
-    refresh()
-    return ipw.VBox([paint, picture])
-
-
 class LiveTraining:
-    """A training to look at while it runs: a picture, redrawn now and then, over a pause and a stop button.
+    """Watch a training while it runs: a picture, redrawn now and then, over a pause and a stop button.
 
     Show `box`, then run :func:`hvqlib.train` with this `watch` in a thread of its own, and wait for it with
     `await asyncio.wrap_future(...)`: while a cell computes or joins a thread, the kernel does not hear the buttons
@@ -110,8 +106,7 @@ class LiveTraining:
         self.pause.on_click(self._pause)
         self.stop = ipw.Button(description="stop", tooltip="write a checkpoint and end the training")
         self.stop.on_click(lambda _: setattr(self, "stopped", True))
-        self.picture = ipw.Image(format="png", layout=ipw.Layout(max_width="100%", align_self="flex-start"))
-        self.picture.value = draw(None, [])
+        self.picture = _picture(draw(None, []))
         self.box = ipw.VBox([ipw.HBox([self.pause, self.stop]), self.picture])
 
     def _pause(self, _: Any) -> None:
@@ -119,7 +114,7 @@ class LiveTraining:
         self.pause.description = "go on" if self.paused else "pause"
 
     def watch(self, model: Any, history: list) -> bool:
-        """After every step: draw, wait while paused, say whether to stop."""
+        """Draw after every step, wait while paused, say whether to stop."""
         if len(history) % self.every == 0:
             self.picture.value = self.draw(model, history)
         while self.paused and not self.stopped:

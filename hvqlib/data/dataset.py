@@ -20,7 +20,7 @@ class AnomalyDataset:
     test: tuple[Sample, ...]
 
     def has_masks(self, class_name: str) -> bool:
-        """Whether the defective test images of a class come with masks."""
+        """Say whether the defective test images of a class come with masks."""
         return any(s.mask is not None for s in self.test if s.class_name == class_name)
 
 
@@ -29,25 +29,20 @@ def load_dataset(root: str | Path, classes: Sequence[str] | str | None = None) -
 
     Parameters
     ----------
-    root : str or Path
-        A folder of class folders, or one class folder (a folder that contains ``train/good``, say).
-    classes : sequence of str, optional
-        The classes wanted; class ids follow this order. By default all, sorted by name.
+    root : a folder of class folders, or one class folder (a folder that contains ``train/good``, say).
+    classes : the classes wanted; class ids follow this order. By default all, sorted by name.
 
     Returns
     -------
-    AnomalyDataset
-        Samples ordered by class, defect and file name; those of VisA by class and file. A class
-        without ``test`` has training samples only; a class without any mask has image labels only.
-        ``ground_truth/good`` is not looked at. Defective images of VisA have the kinds that
-        ``image_anno.csv`` names, or "anomaly"; those of a folder ``bad`` have "bad".
+    Samples ordered by class, defect and file name; those of VisA by class and file. A class without ``test`` has
+    training samples only; a class without any mask has image labels only. ``ground_truth/good`` is not looked at.
+    Defective images of VisA have the kinds that ``image_anno.csv`` names, or "anomaly"; those of ``bad`` have "bad".
 
     Raises
     ------
-    InputError
-        The folder is missing, holds no class, or mixes layouts; a class is not there or has no
-        image in ``train/good``; a mask has no image, or a defective image of a class with masks has
-        none; VisA's table lacks a column, or names a file that is not there.
+    InputError : the folder is missing, holds no class, or mixes layouts; a class is not there or has no image in
+        ``train/good``; a mask has no image, or a defective image of a class with masks has none; VisA's table lacks a
+        column, or names a file that is not there.
     """
     root = Path(root)
     _, readers = recognise(root)

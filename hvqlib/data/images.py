@@ -14,25 +14,12 @@ Picture = str | Path | Image.Image | np.ndarray  # a file, or an image that is i
 
 
 def read_image(source: Picture) -> np.ndarray:
-    """Decode one image, from a file or from memory, into an array (H, W, 3) uint8.
+    """Decode one image, a file or a PIL image, into an array (H, W, 3) uint8; such an array is returned as it is.
 
-    Every kind of pixel becomes 8-bit RGB: 16-bit grey is divided by 257 (65535 becomes 255),
-    transparent pixels are laid on white, grey, palette, 1-bit and CMYK are converted. The camera's
-    orientation tag is applied.
-
-    Parameters
-    ----------
-    source : a file, a PIL image, or an array (H, W, 3) uint8, which is given back as it is.
-
-    Returns
-    -------
-    ndarray of uint8, shape (H, W, 3), range 0 to 255
-
-    Raises
-    ------
-    InputError
-        The file is missing, no image, cut short, unsafely large, or has pixels of over 16 bits; an array of another
-        shape or type.
+    Every kind of pixel becomes 8-bit RGB: 16-bit grey is divided by 257 (65535 becomes 255), transparent pixels are
+    laid on white, grey, palette, 1-bit and CMYK are converted. The camera's orientation tag is applied. Raises
+    InputError where the file is missing, no image, cut short, unsafely large, or has pixels of over 16 bits, or the
+    array has another shape or type.
     """
     if isinstance(source, np.ndarray):
         if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
@@ -53,21 +40,12 @@ def read_image(source: Picture) -> np.ndarray:
 
 
 def read_mask(sample: Sample, size: int) -> np.ndarray:
-    """The defective pixels of a sample, at the size the model works at.
+    """Read the defective pixels (size, size) bool of a sample, at the size the model works at.
 
-    Any non-zero value of the mask file is defect (so save masks without loss, not as JPEG), in any
-    file where the mask is a folder of files; a pixel of the smaller mask takes the value of the
-    nearest pixel.
-
-    Returns
-    -------
-    ndarray of bool, shape (size, size)
-        All False for a normal image.
-
-    Raises
-    ------
-    InputError
-        The mask cannot be read, has another size than its image, or a defective sample has none.
+    Any non-zero value of the mask file is defect (so save masks without loss, not as JPEG), in any file where the mask
+    is a folder of files; a pixel of the smaller mask takes the value of the nearest pixel. All are False for a normal
+    image. Raises InputError where the mask cannot be read, has another size than its image, or a defective sample has
+    none.
     """
     if sample.mask is None:
         if sample.label:
@@ -80,16 +58,9 @@ def read_mask(sample: Sample, size: int) -> np.ndarray:
 
 
 def read_defect(mask: Path) -> np.ndarray:
-    """The pixels that a mask marks, at its own size; a folder's masks all together.
+    """Read the pixels (H, W) bool that a mask marks, at its own size; a folder's masks all together.
 
-    Returns
-    -------
-    ndarray of bool, shape (H, W)
-
-    Raises
-    ------
-    InputError
-        A file cannot be read, or the files of a folder differ in size.
+    Raises InputError where a file cannot be read, or the files of a folder differ in size.
     """
     if mask.is_dir():
         first, *others = images(mask)
@@ -133,5 +104,5 @@ def _decode(source: str | Path | Image.Image) -> Image.Image:
 
 
 def _name(source: str | Path | Image.Image) -> str:
-    """What an error calls an image."""
+    """Say what an error calls an image."""
     return getattr(source, "filename", "") or "in memory" if isinstance(source, Image.Image) else str(source)

@@ -48,24 +48,17 @@ SHOWN = 5  # files named with a finding in the table; the JSON has all
 def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
     """Inspect a folder: decode every image and mask, one at a time, and report.
 
-    Parameters
-    ----------
-    root : str or Path
-        What `load_dataset` takes.
-
     Returns
     -------
-    dict, ready for JSON
-        ``layout``; ``classes``: for each its counts (``train``, ``test_good``, ``test_defective`` by
-        defect, ``masks``) and the ``width`` and ``height`` of its images, smallest and largest;
-        ``published``: the authors' counts beside those found, where it is their data set, else None;
-        ``findings``: each with its ``kind``, whether it is a ``problem`` (the set cannot be used) or
-        only a remark, a ``sentence`` on what follows from it, and ``files``; ``usable``.
+    A dictionary, ready for JSON. ``layout``; ``classes``: for each its counts (``train``, ``test_good``,
+    ``test_defective`` by defect, ``masks``) and the ``width`` and ``height`` of its images, smallest and largest;
+    ``published``: the authors' counts beside those here, where it is their data set, else None; ``findings``: each with
+    its ``kind``, whether it is a ``problem`` (the set cannot be used) or only a remark, a ``sentence`` on what follows
+    from it, and ``files``; ``usable``.
 
     Raises
     ------
-    InputError
-        The folder is missing, holds no class, or mixes layouts: there is nothing to look at.
+    InputError : the folder is missing, holds no class, or mixes layouts: there is nothing to inspect.
     """
     root = Path(root)
     layout, readers = recognise(root)

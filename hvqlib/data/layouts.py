@@ -1,4 +1,4 @@
-"""How data sets lay out their files: one small function a layout, from folders to lists of samples.
+"""Recognise how data sets lay out their files: one small function a layout, from folders to lists of samples.
 
 MVTec AD (Bergmann et al., CVPR 2019), and the layout for one's own images:
 
@@ -46,54 +46,31 @@ SPLIT = "split_csv/1cls.csv"  # VisA's: one class, all of its normal training im
 
 @dataclass(frozen=True)
 class Sample:
-    """One image of a data set.
-
-    Parameters
-    ----------
-    path : Path
-        The image file.
-    class_name, class_id : str, int
-        Its class, and the place of that class in `AnomalyDataset.classes`.
-    label : int
-        0 normal, 1 defective.
-    defect : str
-        "good", or the name of the folder it lies in under ``test``; for VisA what `image_anno.csv` says.
-    mask : Path or None
-        The file that marks its defective pixels, or a folder of such files (MVTec LOCO AD); None for
-        a normal image or in a class without.
-    """
+    """Describe one image of a data set."""
 
     path: Path
     class_name: str
-    class_id: int
-    label: int
-    defect: str
-    mask: Path | None = None
+    class_id: int  # the position of its class in `AnomalyDataset.classes`
+    label: int  # 0 normal, 1 defective
+    defect: str  # "good", or the name of its folder under ``test``; for VisA what `image_anno.csv` says
+    mask: Path | None = None  # the file that marks its defective pixels, or a folder of such files (MVTec LOCO AD)
 
 
 Lists = tuple[list[Sample], list[Sample]]  # training and test samples of one class, as class 0
 
 
 def recognise(root: Path) -> tuple[str, dict[str, Callable[[], Lists]]]:
-    """Which layout a folder has, and its classes.
-
-    Parameters
-    ----------
-    root : Path
-        A folder of class folders, or one class folder.
+    """Recognise the layout of a folder of class folders, or of one class folder.
 
     Returns
     -------
-    name : str
-        "MVTec AD", "MVTec LOCO AD", "BTAD", "VisA" or "good and bad".
-    classes : dict from str to function
-        Sorted by name. The function lists the training and test samples of its class, and raises
-        InputError where that class cannot be used.
+    name : "MVTec AD", "MVTec LOCO AD", "BTAD", "VisA" or "good and bad".
+    classes : by name, sorted: a function that lists the training and test samples of its class, and raises InputError
+        where that class cannot be used.
 
     Raises
     ------
-    InputError
-        The folder is missing, holds no class, or mixes layouts; VisA's table cannot be read.
+    InputError : the folder is missing, holds no class, or mixes layouts; VisA's table cannot be read.
     """
     if not root.is_dir():
         raise InputError(f"'{root}' is not a folder: give the folder that holds the class folders.")
@@ -129,7 +106,7 @@ def recognise(root: Path) -> tuple[str, dict[str, Callable[[], Lists]]]:
 
 
 def _layouts(folder: Path) -> list[str]:
-    """The layouts that a class folder may have: none if it is no class, more than one if that is not clear."""
+    """List the layouts that a class folder may have: none if it is no class, more than one if that is not clear."""
     layouts = []
     if (folder / "train").is_dir() or (folder / "test").is_dir():
         layouts.append("MVTec AD" if not _named(folder / "train", (OK,)) else "BTAD")
@@ -139,7 +116,7 @@ def _layouts(folder: Path) -> list[str]:
 
 
 def _split(folder: Path, name: str, good: str) -> Lists:
-    """A class with a split: MVTec AD, MVTec LOCO AD, BTAD."""
+    """Read a class with a split: MVTec AD, MVTec LOCO AD, BTAD."""
     other = {GOOD: OK, OK: GOOD}[good]
     for part in ("train", "test"):
         if (folder / part / other).is_dir():
@@ -170,7 +147,7 @@ def _split(folder: Path, name: str, good: str) -> Lists:
 
 
 def _find_masks(folder: Path, good: str) -> dict[Path, Path]:
-    """Which mask, a file or a folder of files, belongs to which test image; a mask of no image is an error."""
+    """Find which mask, a file or a folder of files, belongs to which test image; a mask of no image is an error."""
     masks: dict[Path, Path] = {}
     for defect_folder in _folders(folder / "ground_truth"):
         if defect_folder.name == good:
@@ -191,7 +168,7 @@ def _find_masks(folder: Path, good: str) -> dict[Path, Path]:
 
 
 def _good_and_bad(folder: Path, name: str) -> Lists:
-    """A class without a split: of its good images every fifth by name is kept to judge, the others train."""
+    """Read a class without a split: of its good images every fifth by name is kept to judge, the others train."""
     chosen = []
     for names in (GOOD_NAMES, BAD_NAMES):
         present = _named(folder, names)
@@ -213,7 +190,7 @@ def _good_and_bad(folder: Path, name: str) -> Lists:
 
 
 def _visa(root: Path) -> dict[str, Callable[[], Lists]]:
-    """The classes of VisA's table of splits."""
+    """Read the classes of VisA's table of splits."""
     rows = sorted(_table(root / SPLIT, ("object", "split", "label", "image", "mask")), key=lambda row: row["image"])
     lists: dict[str, Lists] = {name: ([], []) for name in sorted({row["object"] for row in rows})}
     kinds: dict[str, str] = {}
@@ -237,14 +214,14 @@ def _visa(root: Path) -> dict[str, Callable[[], Lists]]:
 
 
 def _visa_class(root: Path, name: str, samples: Lists) -> Lists:
-    """A class of VisA, which must have something to learn from."""
+    """Give a class of VisA, which must have something to learn from."""
     if not samples[0]:
         raise InputError(f"'{root / SPLIT}' has no training images of '{name}': take VisA's own table.")
     return samples
 
 
 def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of a csv file that must have these columns."""
+    """Read the rows of a csv file that must have these columns."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
@@ -261,20 +238,20 @@ def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _named(folder: Path, names: Sequence[str]) -> list[Path]:
-    """Folders of these names inside a folder, less those that are classes with a split themselves."""
+    """List folders of these names inside a folder, less those that are classes with a split themselves."""
     there = [folder / name for name in names if (folder / name).is_dir()]
     return [p for p in there if not (p / "train").is_dir() and not (p / "test").is_dir()]
 
 
 def _folders(folder: Path) -> list[Path]:
-    """Visible folders inside a folder, sorted by name; none if it does not exist."""
+    """List visible folders inside a folder, sorted by name; none if it does not exist."""
     if not folder.is_dir():
         return []
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def images(folder: Path) -> list[Path]:
-    """Visible image files inside a folder, sorted by name; none if it does not exist."""
+    """List visible image files inside a folder, sorted by name; none if it does not exist."""
     if not folder.is_dir():
         return []
     visible = (p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))

@@ -1,4 +1,4 @@
-"""How good a detector is: AUROC, AP, best F1 and AUPRO, exact, in the memory of the anomalous samples.
+"""Measure how good a detector is: AUROC, AP, best F1 and AUPRO, exact, in the memory of the anomalous samples.
 
 A curve is drawn by lowering a threshold over the scores and counting what lies at or above it.
 Equal scores cross the threshold together, as in scikit-learn. A metric without both kinds of
@@ -23,43 +23,30 @@ from hvqlib.errors import InputError
 
 Arrays = Sequence[np.ndarray] | np.ndarray
 
-METRICS = (
-    "image_auroc",
-    "image_ap",
-    "image_f1max",
-    "pixel_auroc",
-    "pixel_ap",
-    "pixel_f1max",
-    "aupro",
-)
+METRICS = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
 
 
 def auroc(labels: ArrayLike, scores: ArrayLike) -> float | None:
-    """Area under the receiver operating characteristic.
+    """Compute the area under the receiver operating characteristic.
 
     Parameters
     ----------
-    labels : array of bool or 0/1, any shape
-        1 is anomalous.
-    scores : array of the same shape
-        Higher is more anomalous.
+    labels, scores : arrays of one shape; label 1 (or True) is anomalous, a higher score more anomalous.
 
     Returns
     -------
-    float in [0, 1], or None
-        0.5 is chance: the probability that an anomalous sample scores above a normal one, ties
-        counting half. None if only one kind of sample is present.
+    The probability that an anomalous sample scores above a normal one, ties counting half, in [0, 1]: 0.5 is chance.
+    None if only one kind of sample is present.
 
     Raises
     ------
-    InputError
-        A score is not finite, or the shapes differ.
+    InputError : a score is not finite, or the shapes differ.
     """
     return _auroc(_ranking(labels, scores))
 
 
 def average_precision(labels: ArrayLike, scores: ArrayLike) -> float | None:
-    """Area under the precision-recall steps, as scikit-learn's `average_precision_score`.
+    """Compute the area under the precision-recall steps, as scikit-learn's `average_precision_score`.
 
     Parameters, result and errors are those of `auroc`; chance is the share of anomalous samples.
     """
@@ -67,12 +54,12 @@ def average_precision(labels: ArrayLike, scores: ArrayLike) -> float | None:
 
 
 def f1_max(labels: ArrayLike, scores: ArrayLike) -> float | None:
-    """Highest F1 over all thresholds. Parameters, result and errors are those of `auroc`."""
+    """Compute the highest F1 over all thresholds. Parameters, result and errors are those of `auroc`."""
     return _f1_max(_ranking(labels, scores))
 
 
 def aupro(masks: Iterable[np.ndarray], maps: Iterable[np.ndarray], limit: float = 0.3) -> float | None:
-    """Area under the per-region overlap curve, up to a false positive rate.
+    """Compute the area under the per-region overlap curve, up to a false positive rate.
 
     The overlap is the share of a defect region's pixels at or above the threshold, averaged over
     all regions (8-connected), so a small defect counts as much as a large one. Its curve over the
@@ -83,20 +70,16 @@ def aupro(masks: Iterable[np.ndarray], maps: Iterable[np.ndarray], limit: float 
 
     Parameters
     ----------
-    masks : N arrays of bool or 0/1, shape (H, W)
-    maps : N arrays of numbers, shape (H, W)
-        Higher is more anomalous. Both are gone through twice, an image at a time, so they may lie on disk.
-    limit : float in (0, 1]
+    masks, maps : N arrays (H, W) each, gone through twice, an image at a time, so they may lie on disk.
+    limit : in (0, 1]
 
     Returns
     -------
-    float in [0, 1], or None
-        None if no pixel is defective or none is normal.
+    A share in [0, 1]; None if no pixel is defective or none is normal.
 
     Raises
     ------
-    InputError
-        A map is not finite, shapes differ, or `limit` is out of its range.
+    InputError : a map is not finite, shapes differ, or `limit` is out of its range.
     """
     return _aupro(_pixels(masks, maps), limit)
 
@@ -107,19 +90,12 @@ def all_metrics(
     masks: Iterable[np.ndarray] | None = None,
     maps: Iterable[np.ndarray] | None = None,
 ) -> dict[str, float | None]:
-    """All seven metrics of one class.
+    """Compute all seven metrics of one class, by the names of `METRICS`, each a float or None.
 
     Parameters
     ----------
-    labels, scores : arrays, shape (N,)
-        One of each an image.
-    masks, maps : N arrays of shape (H, W), optional
-        As in `aupro`. Without masks or without maps the pixel metrics are None.
-
-    Returns
-    -------
-    dict
-        The keys of `METRICS`, each a float or None.
+    labels, scores : arrays (N,), one of each per image.
+    masks, maps : N arrays (H, W) each, as in `aupro`; without either the pixel metrics are None.
     """
     values: dict[str, float | None] = dict.fromkeys(METRICS)
     ranking = _ranking(labels, scores)
@@ -135,10 +111,8 @@ def all_metrics(
     return values
 
 
-def mean_over_classes(
-    per_class: Mapping[str, Mapping[str, float | None]],
-) -> dict[str, float | None]:
-    """Mean of every metric over the classes where it is available; None if it nowhere is."""
+def mean_over_classes(per_class: Mapping[str, Mapping[str, float | None]]) -> dict[str, float | None]:
+    """Average every metric over the classes where it is available; None if it nowhere is."""
     result: dict[str, float | None] = {}
     for name in METRICS:
         values = [v for row in per_class.values() if (v := row.get(name)) is not None]

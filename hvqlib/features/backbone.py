@@ -27,32 +27,21 @@ class Backbone(nn.Module):
 
     Parameters
     ----------
-    name : str
-        Any timm model that can return four feature maps (``features_only``).
-    image_size : int
-        Side S of the square image the network sees.
-    grid : int
-        Side g of the grid that all four maps are brought to.
-    pooling : str
-        How. "area": a cell is the mean of what it covers (a map coarser than the grid is interpolated). "bilinear":
-        its value is taken between the four nearest places, corners aligned, as the paper's released code does
-        (``nn.UpsamplingBilinear2d``); of a map eight times finer than the grid that leaves 15 in 16 places unread.
-    weights : str or Path
-        "pretrained"; "random" (for tests and timing); or a file of tensors (see `pretrained`).
+    name : any timm model that can return four feature maps (``features_only``).
+    image_size, grid : sides S of the square image the network sees, and g of the grid that all maps are brought to.
+    pooling : how. "area": a cell is the mean of what it covers (a map coarser than the grid is interpolated).
+        "bilinear": its value is taken between the four nearest places, corners aligned, as the paper's released code
+        does (``nn.UpsamplingBilinear2d``); of a map eight times finer than the grid that leaves 15 in 16 unread.
+    weights : "pretrained"; "random" (for tests and timing); or a file of tensors (see `pretrained_weights`).
 
     Attributes
     ----------
-    channels : int
-        C, the channels of the four maps together: 192 for tf_efficientnet_lite0, 272 for the
-        paper's tf_efficientnet_b4.
-    mean, std : ndarray of float32, shape (3,)
-        Pixel normalisation, for pixels in 0 to 255.
+    channels : C, of the four maps together: 192 for tf_efficientnet_lite0, 272 for the paper's tf_efficientnet_b4.
+    mean, std : pixel normalisation (3,), for pixels in 0 to 255.
 
     Raises
     ------
-    InputError
-        timm does not know the name, the network has no four maps at this size, or its weights
-        cannot be had.
+    InputError : timm does not know the name, the network has no four maps at this size, or its weights are missing.
     """
 
     def __init__(
@@ -97,33 +86,16 @@ class Backbone(nn.Module):
         return digest.hexdigest()
 
     def preprocess(self, image: np.ndarray) -> torch.Tensor:
-        """Resize an image to the square the network sees, and normalise its pixels.
+        """Resize an image (H, W, 3) uint8 to the square the network sees, and normalise it: (3, S, S) float32.
 
-        Parameters
-        ----------
-        image : ndarray of uint8, shape (H, W, 3)
-
-        Returns
-        -------
-        Tensor of float32, shape (3, S, S)
-            Bilinear with antialiasing (PIL). The aspect ratio is not kept, as in the released code.
+        Bilinear with antialiasing (PIL). The aspect ratio is not kept, as in the released code.
         """
         small = transforms.resize(Image.fromarray(image), [self.image_size, self.image_size])
         pixels = transforms.pil_to_tensor(small).float()  # (3, S, S), 0 to 255
         return transforms.normalize(pixels, self.mean.tolist(), self.std.tolist())
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Compute features (B, C, g, g) of pixels (B, 3, S, S).
-
-        Parameters
-        ----------
-        images : Tensor of float32, shape (B, 3, S, S)
-            From `preprocess`.
-
-        Returns
-        -------
-        Tensor of float32, shape (B, C, g, g)
-        """
+        """Compute features (B, C, g, g) of pixels (B, 3, S, S), which come from `preprocess`."""
         # The same sums in another order, for which CPUs have faster convolutions.
         images = images.to(memory_format=torch.channels_last)
         maps = [self._fit(m.float()) for m in self.net(images)]  # of (B, C_l, h_l, w_l), large to small

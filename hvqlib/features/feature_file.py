@@ -1,4 +1,4 @@
-"""Features of many images in one file, shared by any number of processes and never loaded whole.
+"""Keep features of many images in one file, shared by any number of processes and never loaded whole.
 
 The file is a row of records of one size: 32 bytes of key, 32 bytes of checksum, the values in float32. A record is
 added under a lock; one cut short by a crash is written over by the next, one that fails its checksum is replaced.
@@ -18,16 +18,10 @@ from torch import Tensor
 
 
 class FeatureFile:
-    """Arrays of one shape under keys of 32 bytes, in one file.
+    """Keep arrays of one `shape` under keys of 32 bytes, in one file.
 
-    Parameters
-    ----------
-    path : the file; made, with its folder, when the first record is written.
-    shape : of every array.
-
-    Raises
-    ------
-    OSError : the file cannot be read or written.
+    The file is made, with its folder, when the first record is written. Raises OSError where it cannot be read or
+    written.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
@@ -37,7 +31,7 @@ class FeatureFile:
         self._seen = 0  # records whose keys are in _rows
 
     def read(self, rows: Iterable[int]) -> np.ndarray:
-        """The records in those rows, (R,) of `record`."""
+        """Read the records in those rows, (R,) of `record`."""
         rows = list(rows)
         records = np.empty(len(rows), self.record)
         if rows:
@@ -48,7 +42,7 @@ class FeatureFile:
         return records
 
     def find(self, key: bytes) -> int | None:
-        """Where the record of that key is, if there is one with a right checksum."""
+        """Find where the record of that key is, if there is one with a right checksum."""
         row = self._row(key)
         if row is None:
             return None
@@ -76,15 +70,15 @@ class FeatureFile:
         count = self.path.stat().st_size // self.record.itemsize if self.path.exists() else 0
         if count > self._seen:
             with self.path.open("rb", buffering=0) as file:
-                for place in range(self._seen, count):
-                    file.seek(place * self.record.itemsize)
-                    self._rows[file.read(32)] = place
+                for row in range(self._seen, count):
+                    file.seek(row * self.record.itemsize)
+                    self._rows[file.read(32)] = row
             self._seen = count
         return self._rows.get(key)
 
 
 class Features(Sequence[Tensor]):
-    """Rows of a :class:`FeatureFile` as if they were a tensor (N, C, H, W): what is indexed is read, and only that.
+    """Give rows of a :class:`FeatureFile` as if they were a tensor (N, C, H, W): only what is indexed is read.
 
     With a `transform`, what is read goes through it.
     """
@@ -108,11 +102,11 @@ class Features(Sequence[Tensor]):
         return (self[i] for i in range(len(self)))
 
     def map(self, transform: Callable[[Tensor], Tensor]) -> Features:
-        """The same rows, each read through a transform of (B, C, H, W) or (C, H, W)."""
+        """Give the same rows, each read through a transform of (B, C, H, W) or (C, H, W)."""
         return Features(self.file, self.rows, transform)
 
     def take(self, index: Tensor) -> Features:
-        """Some of the rows, still on disk."""
+        """Pick some of the rows, still on disk."""
         return Features(self.file, self.rows[index.numpy()], self.transform)
 
 

