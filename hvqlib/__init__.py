@@ -11,6 +11,8 @@ The packages, in the order in which data goes through them:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     from hvqlib.config import PRESETS as PRESETS
     from hvqlib.config import Config as Config

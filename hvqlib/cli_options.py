@@ -6,6 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from hvqlib import __version__
 from hvqlib.config import PRESETS, Config
 from hvqlib.errors import InputError
 
@@ -26,16 +27,6 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message[0].upper()}{message[1:]} (see {self.prog} --help).")
 
 
-class _Version(argparse.Action):
-    """Print the version and end; read only when it is asked for."""
-
-    def __call__(self, *_: object) -> None:  # type: ignore[override]
-        from importlib.metadata import version
-
-        print(f"hvqlib {version('hvqlib')}")
-        raise SystemExit(0)
-
-
 def parser() -> argparse.ArgumentParser:
     """Build the parser of the whole command line."""
     main = _Parser(
@@ -44,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    main.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    main.add_argument("--version", action="version", version=f"hvqlib {__version__}")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
     data = commands.add_parser("data", help="draw the bundled data set, inspect a folder, download a public data set")
