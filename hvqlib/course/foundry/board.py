@@ -9,26 +9,9 @@ import numpy as np
 from scipy import ndimage
 
 from hvqlib.course.foundry.board_components import PIN, PITCH, SHAPES
-from hvqlib.course.foundry.drawing import (
-    SIZE,
-    Array,
-    Random,
-    blur,
-    box,
-    clouds,
-    coordinates,
-    cover,
-    disc,
-    lettering,
-    light,
-    noise,
-    paint,
-    polar,
-    shift,
-    stroke,
-    window,
-)
-from hvqlib.course.foundry.object_defects import scratched, stained
+from hvqlib.course.foundry.object_defects import Stain, scratched, stained
+from hvqlib.course.foundry.rendering import blur, clouds, cover, light, noise, paint, shift, window
+from hvqlib.course.foundry.shapes import Array, Pair, Random, box, coordinates, disc, lettering, polar, rotated, stroke
 from hvqlib.course.foundry.texture_surface import compare
 
 WIDTH, HEIGHT = 204.0, 158.0
@@ -38,50 +21,29 @@ CHIP, PLUG = -10.0, 80.0  # their x
 LEGS, PINS = [PITCH * i for i in range(-3, 4)], [PIN * (i - 2.5) for i in range(6)]
 LOWER = [(-54.0 + 19 * i, 48.0) for i in range(5)]
 UPPER = [(-46.0 + 32 * i, -57.0) for i in range(3)]
-Part = tuple[str, float, float, float]  # kind, x, y from the middle of the board, quarter turns
 
+Part = tuple[str, float, float, float]  # kind, x, y from the middle of the board, quarter turns
 PARTS: list[Part] = [
-    ("chip", CHIP, -8, 0),
-    ("plug", PLUG, 0, 0),
-    ("can", -68, -22, 0),
-    ("drum", 58, 54, 0),
-    ("sot", -68, 22, 0),
-    ("led", 53, -54, 0),
+    ("chip", CHIP, -8, 0), ("plug", PLUG, 0, 0), ("can", -68, -22, 0), ("drum", 58, 54, 0),
+    ("sot", -68, 22, 0), ("led", 53, -54, 0),
     *((kind, *at, 1) for kind, at in zip(("res", "cap", "res", "res", "cap"), LOWER, strict=True)),
     *((kind, *at, 0) for kind, at in zip(("cap", "res", "cap"), UPPER, strict=True)),
-]
-
+]  # fmt: skip
 TWO = [(-8.5, 0, 7, 11), (8.5, 0, 7, 11)]
-
 PADS: dict[str, Sequence[tuple[float, ...]]] = {  # x, y, width, height in the frame of the part
-    **{"res": TWO, "cap": TWO, "led": TWO, "can": [(0, -10, 6, 5), (0, 10, 6, 5)]},
-    **{
-        "sot": [(-6, 7, 4, 5), (6, 7, 4, 5), (0, -7, 4, 5)],
-        "drum": [(-10, 0, 9, 5), (10, 0, 9, 5)],
-    },
-    **{
-        "chip": [(x, y, 4.4, 9) for x in LEGS for y in (-22, 22)],
-        "plug": [(-9, y, 6, 6) for y in PINS],
-    },
-}
+    "res": TWO, "cap": TWO, "led": TWO, "can": [(0, -10, 6, 5), (0, 10, 6, 5)],
+    "sot": [(-6, 7, 4, 5), (6, 7, 4, 5), (0, -7, 4, 5)], "drum": [(-10, 0, 9, 5), (10, 0, 9, 5)],
+    "chip": [(x, y, 4.4, 9) for x in LEGS for y in (-22, 22)], "plug": [(-9, y, 6, 6) for y in PINS],
+}  # fmt: skip
+SILK: dict[str, Pair] = {"chip": (66, 60), "plug": (33, 76), "can": (23, 42), "sot": (22, 24), "drum": (33, 30)}
 
-SILK: dict[str, tuple[float, float]] = {
-    "chip": (66, 60),
-    "plug": (33, 76),
-    "can": (23, 42),
-    "sot": (22, 24),
-    "drum": (33, 30),
-}
+COPPER = (1.9, 1.4, 0.85)
+FLUX = Stain((20, 34), (0.85, 0.62, 0.25), (0.8, 1.0), haze=(0.24, 0.20, 0.12))
+BURN = Stain((18, 30), (0.30, 0.13, 0.13), (0.85, 1.0), 0.3, haze=(0.035, 0.02, 0.012))
 
 
-def in_frame(quarters: float, x: Array, y: Array) -> tuple[Array, Array]:
-    """(x, y) in the frame of a part turned by `quarters` times 90 degrees."""
-    c, s = np.cos(quarters * np.pi / 2), np.sin(quarters * np.pi / 2)
-    return c * x + s * y, c * y - s * x
-
-
-def routes() -> list[list[tuple[float, float]]]:
-    """Polylines of the copper traces, in pixels from the middle of the board; a via ends each."""
+def routes() -> list[list[Pair]]:
+    """List the copper traces: polylines in pixels from the middle of the board, a via at the end of each."""
     lines = []
     for leg, (x, y) in zip(LEGS, LOWER, strict=False):  # from the chip to the row below it
         lines.append([(CHIP + leg, 14), (CHIP + leg, 18), (x, 18 + abs(x - CHIP - leg)), (x, y - 5)])
@@ -106,14 +68,14 @@ def routes() -> list[list[tuple[float, float]]]:
 
 @cache
 def artwork() -> tuple[Array, Array, Array]:
-    """Copper, bare pads, and silkscreen less drilled vias: (2 HEIGHT, 2 WIDTH) in half pixels."""
+    """Draw copper, bare pads, and silkscreen less drilled vias, each (2 HEIGHT, 2 WIDTH) in half pixels."""
     y, x = np.mgrid[0 : 2 * HEIGHT, 0 : 2 * WIDTH] / 2 + 0.25
     x, y = x - WIDTH / 2, y - HEIGHT / 2
     lines = np.minimum.reduce([stroke(np.array(route), x, y) for route in routes()])
     vias = np.minimum.reduce([disc(x - px, y - py, 0) for px, py in (r[-1] for r in routes())])
     pads, legend = vias - 2.2, lettering("HVQ25", 3.4, x + 20, y + 70.5) - 0.5
     for kind, px, py, quarters in PARTS:
-        lx, ly = in_frame(quarters, x - px, y - py)
+        lx, ly = rotated(quarters * np.pi / 2, x - px, y - py)
         for cx, cy, w, h in PADS[kind]:
             pads = np.minimum(pads, box(lx - cx, ly - cy, w, h, 0.8))
         legend = np.minimum(legend, np.abs(box(lx, ly, *SILK.get(kind, (30, 16)), 1)) - 0.45)
@@ -126,7 +88,7 @@ def artwork() -> tuple[Array, Array, Array]:
 
 
 def render(look: dict, parts: Sequence[Part | None]) -> Array:
-    """The board with its components (None: left out), (256, 256, 3)."""
+    """Render the board (256, 256, 3) with its components (None: left out)."""
     scene = look["bare"].copy()
     for place, (dx, dy, turn) in zip(parts, look["slack"], strict=True):
         if place is not None:
@@ -134,22 +96,21 @@ def render(look: dict, parts: Sequence[Part | None]) -> Array:
             draw, reach = SHAPES[kind]
             where = window(look["u"], look["v"], x + dx, y + dy, reach)
             u, v = look["u"][where] - x - dx, look["v"][where] - y - dy
-            draw(scene, where, *in_frame(quarters + turn, u, v), look, kind)
+            draw(scene, where, *rotated((quarters + turn) * np.pi / 2, u, v), look, kind)
     return np.clip(scene, 0, 1)
 
 
 def laminate(random: Random, u: Array, v: Array, lamp: float) -> Array:
-    """The bare board: solder mask over copper, tinned pads, silkscreen, vias."""
+    """Render the bare board (256, 256, 3): solder mask over copper, tinned pads, silkscreen, vias."""
     at = np.stack([v + HEIGHT / 2, u + WIDTH / 2]) * 2 - 0.5
     copper, pads, legend = (ndimage.map_coordinates(a, at, order=1, mode="nearest") for a in artwork())
     grain, cloud = noise(random, 0.8), clouds(random, 30)
-    green = np.array([0.03, 0.185, 0.105]) * random.uniform(0.92, 1.15)
-    green = green + random.uniform(-0.004, 0.006, 3)
+    green = np.array([0.03, 0.185, 0.105]) * random.uniform(0.92, 1.15) + random.uniform(-0.004, 0.006, 3)
     shading, gloss = light(blur(copper + 0.6 * pads, 0.8) + 0.03 * grain, lamp, 0.7, 0.06)
     across = (u * np.cos(lamp) + v * np.sin(lamp) - random.uniform(-20, 90)) / 70
     sheen = random.uniform(0.01, 0.03) * np.exp(-(across**2)) * (1 + 0.2 * cloud)
-    face = green * ((1 + 0.65 * copper) * (1 + 0.04 * cloud + 0.03 * grain) * shading)[..., None]
-    face = face + (gloss + sheen)[..., None]
+    bright = (1 + 0.65 * copper) * (1 + 0.04 * cloud + 0.03 * grain) * shading
+    face = green * bright[..., None] + (gloss + sheen)[..., None]
     tin = np.array([0.66, 0.65, 0.60]) + random.uniform(-0.04, 0.04)
     glint = 0.85 + 0.5 * (shading - 1) + 0.10 * clouds(random, 5) + 0.05 * grain
     face = paint(face, tin * glint[..., None], np.clip(pads, 0, 1))
@@ -158,7 +119,7 @@ def laminate(random: Random, u: Array, v: Array, lamp: float) -> Array:
 
 
 def pose(random: Random) -> dict:
-    """What varies between good boards: place, light, mask, mat, tolerance of every component."""
+    """Draw what varies between good boards: place, light, mask, mat, tolerance of every component."""
     angle, lamp = random.uniform(-0.025, 0.025), -2.2 + random.uniform(-0.3, 0.3)
     u, v = coordinates(angle, tuple(128 + random.uniform(-2, 2, 2)))
     u, v = u / ZOOM, v / ZOOM
@@ -172,62 +133,17 @@ def pose(random: Random) -> dict:
     mat = (random.uniform(0.25, 0.28) * (1 + felt) * (1 - shade))[..., None] * tint
     bare = paint(mat, (0.50, 0.47, 0.33), cover(sheet - 0.8) * 0.9)  # the sawn edge
     return {
-        **{"u": u, "v": v, "lamp": lamp, "on": cover(sheet + 2)},
-        **{"bare": paint(bare, laminate(random, u, v, lamp), cover(sheet + 0.8))},
-        **{"slack": random.uniform(-1, 1, (len(PARTS), 3)) * (0.5, 0.5, 0.02)},
-        **{
-            "plastic": np.full(3, random.uniform(0.09, 0.14)),
-            "metal": np.array([0.62, 0.62, 0.63]),
-        },
-        **{"housing": np.array([0.80, 0.77, 0.68]) * random.uniform(0.95, 1.03)},
-        **{"inner": cover(u - PLUG + 3 + 8 * np.cos(lamp), 8)},
-    }
-
-
-def board(random: Random, defect: str | None, hurt: Random) -> tuple[Array, Array]:
-    """A circuit board, good or with a defect.
-
-    Parameters
-    ----------
-    random : draws the scene.
-    defect : "scratch", "stain", "missing", "misplaced", or None.
-    hurt : draws the defect.
-
-    Returns
-    -------
-    scene (256, 256, 3) in [0, 1] before the camera, and mask (256, 256) bool.
-    """
-    look = pose(random)
-    clean = render(look, PARTS)
-    if defect is None:
-        return clean, np.zeros((SIZE, SIZE), bool)
-    if defect == "missing":
-        return compare(clean, render(look, lacking(hurt)), 4)
-    if defect == "misplaced":
-        return compare(clean, render(look, misplaced(hurt)))
-    spots = np.argwhere((look["on"] == 1) & (clean.max(2) > 0.18))  # not on black plastic
-    spot = tuple(spots[hurt.randint(len(spots))][::-1])
-    if defect == "scratch":
-        copper = (1.9, 1.4, 0.85)
-        return compare(clean, scratched(clean, hurt, spot, look["on"], look["lamp"], (90, 170), copper))
-    if hurt.uniform() < 0.5:
-        flux = (0.85, 0.62, 0.25)
-        scene = stained(clean, hurt, spot, look["on"], (20, 34), flux, (0.8, 1.0), 0.0, (0.24, 0.20, 0.12))
-    else:
-        burn = (0.30, 0.13, 0.13)
-        scene = stained(clean, hurt, spot, look["on"], (18, 30), burn, (0.85, 1.0), 0.3, (0.035, 0.02, 0.012))
-    return compare(clean, scene)
-
-
-def lacking(hurt: Random) -> list[Part | None]:
-    """The parts, one left out (not the chip)."""
-    parts: list[Part | None] = list(PARTS)
-    parts[hurt.randint(1, len(PARTS))] = None
-    return parts
+        "u": u, "v": v, "lamp": lamp, "on": cover(sheet + 2),
+        "bare": paint(bare, laminate(random, u, v, lamp), cover(sheet + 0.8)),
+        "slack": random.uniform(-1, 1, (len(PARTS), 3)) * (0.5, 0.5, 0.02),
+        "plastic": np.full(3, random.uniform(0.09, 0.14)), "metal": np.array([0.62, 0.62, 0.63]),
+        "housing": np.array([0.80, 0.77, 0.68]) * random.uniform(0.95, 1.03),
+        "inner": cover(u - PLUG + 3 + 8 * np.cos(lamp), 8),
+    }  # fmt: skip
 
 
 def misplaced(hurt: Random) -> list[Part]:
-    """The parts, one of them turned or shifted off its pads, or two exchanged."""
+    """List the parts, one of them turned or shifted off its pads, or two exchanged."""
     parts, way = list(PARTS), hurt.randint(4)
     if way == 0:  # the chip or the aluminium capacitor the wrong way round
         i = hurt.choice([0, 3])
@@ -241,3 +157,21 @@ def misplaced(hurt: Random) -> list[Part]:
         dx, dy = polar(hurt.uniform(0, 2 * np.pi), hurt.uniform(9, 14))
         parts[i] = (kind, x, y, quarters + 1) if way == 2 else (kind, x + dx, y + dy, quarters)
     return parts
+
+
+def board(random: Random, defect: str | None, hurt: Random) -> tuple[Array, Array]:
+    """Draw a small circuit board on an antistatic mat, good or with a defect."""
+    look = pose(random)
+    clean = render(look, PARTS)
+    if defect is None:
+        return compare(clean, clean)
+    if defect == "missing":  # any part but the chip
+        gone = hurt.randint(1, len(PARTS))
+        return compare(clean, render(look, [*PARTS[:gone], None, *PARTS[gone + 1 :]]), 4)
+    if defect == "misplaced":
+        return compare(clean, render(look, misplaced(hurt)))
+    spots = np.argwhere((look["on"] == 1) & (clean.max(2) > 0.18))  # not on black plastic
+    y, x = spots[hurt.randint(len(spots))]
+    if defect == "scratch":
+        return compare(clean, scratched(clean, hurt, (x, y), look["on"], look["lamp"], (90, 170), COPPER))
+    return compare(clean, stained(clean, hurt, (x, y), look["on"], FLUX if hurt.uniform() < 0.5 else BURN))

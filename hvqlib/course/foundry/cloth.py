@@ -7,12 +7,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from hvqlib.course.foundry.drawing import SIZE, Array, Random, blob, clouds, coordinates, cover, noise, scratch
-from hvqlib.course.foundry.texture_surface import Surface, X, Y, dyed, finish, spot, stained
+from hvqlib.course.foundry.rendering import clouds, cover, noise, paint
+from hvqlib.course.foundry.shapes import SIZE, Array, Random, X, Y, blob, coordinates, scratch
+from hvqlib.course.foundry.texture_surface import Surface, dyed, finish, spot, stained
 
 LINING = np.array([0.13, 0.12, 0.115])  # what a hole shows: a dark backing
 HERRINGBONE = 6  # threads in a leg of the zigzag; the check repeats with it, every 12 threads
 STAIN_CLOTH = np.array([[0.55, 0.40, 0.26], [0.38, 0.35, 0.34], [0.60, 0.44, 0.24], [0.42, 0.30, 0.30]])
+Both = tuple[Array | float, Array | float]  # one for the warp, one for the weft
 
 
 class Cloth(NamedTuple):
@@ -33,7 +35,7 @@ class Cloth(NamedTuple):
 def draw_cloth(random: Random) -> Cloth:
     """Draw the pose, yarns and light of a piece of cloth."""
     pitch = random.uniform(6.55, 6.7)
-    centre = (128 + random.uniform(-8, 8), 128 + random.uniform(-8, 8))
+    centre = tuple(128 + random.uniform(-8, 8, 2))
     u, v = coordinates(random.uniform(-0.035, 0.035), centre)
     u = u + 0.9 * clouds(random, 90) + 0.22 * clouds(random, 14)
     v = v + 0.9 * clouds(random, 90) + 0.22 * clouds(random, 14)
@@ -50,67 +52,61 @@ def draw_cloth(random: Random) -> Cloth:
 
 
 def hairs(random: Random) -> Array:
-    """Stray fibres (0 to 1): level lines of smooth noise, as curled as hairs, broken by more."""
+    """Draw stray fibres (256, 256) in [0, 1]: level lines of smooth noise, as curled as hairs, broken by more."""
     long, short = clouds(random, 15) / 0.035, clouds(random, 11) / 0.04
     lines = np.exp(-(long**2)) + np.exp(-(short**2))
     return np.clip(lines, 0, 1) * np.clip(clouds(random, 10) - 0.2, 0, 1)
 
 
 def zigzag(thread: Array) -> Array:
-    """The herringbone: how far the twill has moved at a thread, up one leg and down the next."""
+    """Count by how many threads the twill has moved at a thread: up one leg of the herringbone, down the next."""
     return np.abs(np.mod(thread, 2 * HERRINGBONE) - HERRINGBONE)
 
 
+def yarn(piece: Cloth, side: int, thread: Array, across: Array, along: Array, phase: Array) -> tuple[Array, Array]:
+    """Spin the warp (`side` 0) or the weft (1): height (256, 256) and brightness (256, 256, 1) of its threads.
+
+    `across` and `along` say where on a thread, in threads; `phase` counts crossings, and two of four lift the warp.
+    """
+    sign = 1.0 - 2.0 * side
+    slub = piece.slub[side, thread, np.clip(along * 4, 0, SIZE - 1).astype(int)]
+    profile = np.sqrt(np.clip(1 - (across / (0.50 + 0.05 * slub)) ** 2, 0, 1))
+    swing = sign * np.tanh(2.0 * np.sin(np.pi / 2 * phase + np.pi / 4))
+    ply = np.sin(2 * np.pi * (1.15 * along + sign * 1.1 * across) + 2.1 * thread)
+    height = 1.5 * profile + 1.1 * swing + 0.16 * ply * profile + 0.12 * piece.fibre
+    tone = 1 + 0.03 * piece.tone[side, thread] + 0.03 * slub + 0.06 * ply + 0.08 * piece.fibre
+    return height, tone[..., None]
+
+
 def weave(
-    piece: Cloth,
-    move: tuple[Array | int, Array | int] = (0, 0),
-    turn: Array | bool = False,
-    lift: Array | float = 0.0,
-    cut: tuple[Array | float, Array | float] = (0.0, 0.0),
+    piece: Cloth, move: Both = (0, 0), turn: Array | bool = False, lift: Array | float = 0.0, cut: Both = (0, 0)
 ) -> Surface:
     """Interlace the threads 2 over 2.
 
-    `move` shifts the pattern by whole threads, `turn` swaps warp and weft of the pattern, `lift`
-    raises the warp, `cut` (0 to 1, of warp and weft) takes the threads away.
+    `move` shifts the pattern by whole threads, `turn` swaps warp and weft of the pattern, `lift` raises the warp, `cut`
+    (0 to 1, of warp and weft) takes the threads away.
     """
     i, j = np.floor(piece.u).astype(int), np.floor(piece.v).astype(int)
     a, b = piece.u - i - 0.5, piece.v - j - 0.5
     p, q = i + move[0], j + move[1]
     warp_phase = np.where(turn, p + zigzag(q + b) + 2, q + b + zigzag(p))
     weft_phase = np.where(turn, p + a + zigzag(q) + 2, q + zigzag(p + a))
-    i, j = np.clip(i, 0, 63), np.clip(j, 0, 63)
-    along_v = np.clip(piece.v * 4, 0, SIZE - 1).astype(int)
-    along_u = np.clip(piece.u * 4, 0, SIZE - 1).astype(int)
-    layers = []
-    for side, across, along, thread, where, phase, sign in (
-        (0, a, piece.v, i, along_v, warp_phase, 1.0),
-        (1, b, piece.u, j, along_u, weft_phase, -1.0),
-    ):
-        slub = piece.slub[side, thread, where]
-        half = 0.50 + 0.05 * slub
-        profile = np.sqrt(np.clip(1 - (across / half) ** 2, 0, 1))
-        swing = sign * np.tanh(2.0 * np.sin(np.pi / 2 * phase + np.pi / 4))
-        ply = np.sin(2 * np.pi * (1.15 * along + sign * 1.1 * across) + 2.1 * thread)
-        height = 1.5 * profile + 1.1 * swing + 0.16 * ply * profile + 0.12 * piece.fibre - 6 * cut[side]
-        layers.append((height + (lift if side == 0 else 0.0), ply, slub, piece.tone[side, thread]))
-    over = cover(layers[1][0] - layers[0][0], 0.8)
-    top = np.maximum(layers[0][0], layers[1][0])
-    warp_colour = np.where(np.asarray(turn)[..., None], piece.weft[q % 12], piece.warp[p % 12])
-    weft_colour = np.where(np.asarray(turn)[..., None], piece.warp[p % 12], piece.weft[q % 12])
-    yarns = []
-    for colour, (_, ply, slub, tone) in zip((warp_colour, weft_colour), layers, strict=True):
-        yarns.append(colour * (1 + 0.03 * tone + 0.03 * slub + 0.06 * ply + 0.08 * piece.fibre)[..., None])
-    colour = yarns[1] + (yarns[0] - yarns[1]) * over[..., None]
+    warp, warp_tone = yarn(piece, 0, np.clip(i, 0, 63), a, piece.v, warp_phase)
+    weft, weft_tone = yarn(piece, 1, np.clip(j, 0, 63), b, piece.u, weft_phase)
+    warp, weft = warp - 6 * cut[0] + lift, weft - 6 * cut[1]
+    swap = np.asarray(turn)[..., None]
+    warp_colour = np.where(swap, piece.weft[q % 12], piece.warp[p % 12]) * warp_tone
+    weft_colour = np.where(swap, piece.warp[p % 12], piece.weft[q % 12]) * weft_tone
+    top = np.maximum(warp, weft)
+    colour = paint(weft_colour, warp_colour, cover(weft - warp, 0.8))
     colour = colour * np.clip(0.65 + 0.16 * top, 0.3, 1.1)[..., None]
-    colour = colour + (0.75 - colour) * (0.30 * piece.hair)[..., None]
-    gone = cover(top + 2.0, 1.0)
-    colour = colour + (LINING - colour) * gone[..., None]
-    top = np.maximum(top, -2.5)
-    return Surface(colour, 0.7 * top + piece.drape, np.full((SIZE, SIZE), 0.03), piece.lamp)
+    colour = paint(colour, 0.75, 0.30 * piece.hair)
+    colour = paint(colour, LINING, cover(top + 2.0, 1.0))  # what shows where the threads are gone
+    return Surface(colour, 0.7 * np.maximum(top, -2.5) + piece.drape, np.full((SIZE, SIZE), 0.03), piece.lamp)
 
 
 def misweave(piece: Cloth, hurt: Random) -> Surface:
-    """A patch where the loom lost its place: the same weave, moved by some threads or turned."""
+    """Weave a patch where the loom lost its place: the same weave, moved by some threads or turned."""
     ci, cj = hurt.randint(23, 42), hurt.randint(23, 42)
     wide, high = hurt.randint(9, 15), hurt.randint(9, 15)
     inside = (np.abs(np.floor(piece.u) - ci) * 2 <= wide) & (np.abs(np.floor(piece.v) - cj) * 2 <= high)
@@ -120,7 +116,7 @@ def misweave(piece: Cloth, hurt: Random) -> Surface:
 
 
 def snag(piece: Cloth, hurt: Random) -> Surface:
-    """Two or three pulled threads: on top, tight and shining, or gone; the others close in."""
+    """Pull two or three threads: on top, tight and shining, or gone; the others close in."""
     thread, middle, half = hurt.randint(22, 43), hurt.uniform(25, 39), hurt.uniform(5, 10)
     wide = 0.5 * hurt.randint(2, 4)
     fade = cover(np.abs(piece.v - middle) - half, 2.0)
@@ -134,23 +130,23 @@ def snag(piece: Cloth, hurt: Random) -> Surface:
 
 
 def torn(piece: Cloth, hurt: Random, edge: Array, ragged: float, spared: float) -> Surface:
-    """Threads torn where `edge` < 0, each `ragged` pixels off; a share `spared` survives."""
+    """Tear the threads where `edge` < 0, each `ragged` pixels off; a share `spared` survives."""
     ends = hurt.standard_normal((2, 64)) * ragged + 99 * (hurt.uniform(0, 1, (2, 64)) < spared)
     i, j = (np.clip(np.floor(t), 0, 63).astype(int) for t in (piece.u, piece.v))
     frizz = noise(hurt, 1.0)
     fuzz = np.clip(frizz, 0, 1.5) * np.exp(-((np.maximum(edge, 0) / 2.5) ** 2))
-    loose = piece._replace(hair=piece.hair + fuzz)
-    return weave(loose, cut=(cover(edge + ends[0, i] + frizz, 2.0), cover(edge + ends[1, j] + frizz, 2.0)))
+    cut = cover(edge + ends[0, i] + frizz, 2.0), cover(edge + ends[1, j] + frizz, 2.0)
+    return weave(piece._replace(hair=piece.hair + fuzz), cut=cut)
 
 
 def hole(piece: Cloth, hurt: Random) -> Surface:
-    """A hole worn through."""
+    """Wear a hole through."""
     radius = hurt.uniform(8, 20)
     return torn(piece, hurt, blob(hurt, spot(hurt, 55), radius, X, Y, 0.2), 0.2 * radius, 0.12)
 
 
 def slash(piece: Cloth, hurt: Random) -> Surface:
-    """A slanting cut by something sharp."""
+    """Cut aslant with something sharp."""
     length, angle = hurt.uniform(50, 120), hurt.uniform(0.3, 1.2) * hurt.choice([-1, 1])
     x, y = spot(hurt, 75)
     line = scratch(hurt, (x, y), length, angle, X, Y)
@@ -159,10 +155,9 @@ def slash(piece: Cloth, hurt: Random) -> Surface:
 
 
 def cloth(random: Random, defect: str | None, hurt: Random) -> tuple[Array, Array]:
-    """A tweed, herringbone with windowpane check: the scene (256, 256, 3) and the defect mask."""
+    """Draw a tweed, herringbone with a windowpane check, good or with a defect."""
     piece = draw_cloth(random)
-    clean = weave(piece)
-    spoilt = None
+    clean = spoilt = weave(piece)
     if defect == "scratch":
         spoilt = slash(piece, hurt) if hurt.uniform() < 0.4 else snag(piece, hurt)
     elif defect == "stain":

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -19,81 +20,64 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from hvqlib.course.foundry import PRODUCTS
-from hvqlib.course.foundry.drawing import Array, Random, camera
+from hvqlib.course.foundry.rendering import camera
+from hvqlib.course.foundry.shapes import Array, Random
 from hvqlib.errors import InputError
 
 VERSION = 1  # of the drawings: raise it whenever a picture changes
-COUNTS = {"train": 60, "good": 15, "defective": 30}  # pictures a product
-_SPLITS = ("train", "good", "defective")
+COUNTS = {"train": 60, "good": 15, "defective": 30}  # pictures a product; the order is part of the seeds
+Job = tuple[str, str, int, str | None]  # product, split, number, defect
 
 
 def draw_picture(
     product: str, split: str, number: int, seed: int = 0, defect: str | None = None
 ) -> tuple[Array, Array]:
-    """One picture of the data set.
+    """Draw a picture (256, 256, 3) uint8 and its mask (256, 256) bool, True on the defect.
 
-    Parameters
-    ----------
-    product : a key of PRODUCTS.
-    split : "train", "good" or "defective"; with `number` and `seed` it picks the scene.
-    defect : a kind of the product's defects, or None for the scene without any.
-
-    Returns
-    -------
-    picture (256, 256, 3) uint8 and mask (256, 256) bool, True on the defect.
+    `product` is a key of PRODUCTS; `split`, a key of COUNTS, `number` and `seed` pick its scene; `defect` is one of its
+    kinds of defect, or None for the scene without any.
     """
     function, _ = PRODUCTS[product]
-    key = [seed, list(PRODUCTS).index(product), _SPLITS.index(split), number]
+    key = [seed, list(PRODUCTS).index(product), list(COUNTS).index(split), number]
     scene, mask = function(Random([*key, 0]), defect, Random([*key, 1]))
     return np.rint(camera(scene, Random([*key, 2])) * 255).astype(np.uint8), mask
 
 
-def pictures_to_draw(counts: dict[str, int] = COUNTS) -> list[tuple[str, str, int, str | None]]:
-    """(product, split, number, defect) of every picture; the kinds of defect take turns."""
-    jobs: list[tuple[str, str, int, str | None]] = []
-    for product, (_, kinds) in PRODUCTS.items():
-        jobs += [(product, "train", i, None) for i in range(counts["train"])]
-        jobs += [(product, "good", i, None) for i in range(counts["good"])]
-        jobs += [(product, "defective", i, kinds[i % len(kinds)]) for i in range(counts["defective"])]
-    return jobs
+def pictures_to_draw(counts: dict[str, int] = COUNTS) -> list[Job]:
+    """List (product, split, number, defect) of every picture; the kinds of defect take turns."""
+    return [
+        (product, split, number, kinds[number % len(kinds)] if split == "defective" else None)
+        for product, (_, kinds) in PRODUCTS.items()
+        for split in COUNTS
+        for number in range(counts[split])
+    ]
 
 
 def draw_foundry(root: str | Path, seed: int = 0, counts: dict[str, int] = COUNTS, workers: int | None = None) -> bool:
-    """Draw the whole data set into `root`, or do nothing if it is already there.
+    """Draw the data set into the folder `root`, and return True; return False if it is already there.
 
-    The folder appears under its name only when it is complete; `foundry.json` in it says what was drawn.
-
-    Returns
-    -------
-    True if it was drawn now, False if it was there.
-
-    Raises
-    ------
-    InputError : `root` holds something else, or `seed` is out of range.
+    The folder appears under its name only when it is complete; `foundry.json` in it says what was drawn. Raises
+    InputError if `root` holds something else, or `seed` is out of range.
     """
     if not 0 <= seed < 2**32:
         raise InputError(f"seed is {seed}; it must be from 0 to {2**32 - 1}.")
     root = Path(root)
-    about = {"data_set": "foundry", "version": VERSION, "seed": seed, "counts": counts}
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        try:
-            there = json.loads((root / "foundry.json").read_text())
-        except (OSError, ValueError):
-            there = None
-        if there == about:
+    recipe = {"data_set": "foundry", "version": VERSION, "seed": seed, "counts": counts}
+    with suppress(OSError, ValueError):  # no such file, or not ours
+        if json.loads((root / "foundry.json").read_text()) == recipe:
             return False
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(
-            f"{root} holds something other than this data set ({about}): move it away or choose another folder."
+            f"{root} holds something other than this data set ({recipe}): move it away or choose another folder."
         )
     beside = root.with_name(f".{root.name}.{os.getpid()}.part")
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        jobs = [(beside, seed, *job) for job in pictures_to_draw(counts)]
-        workers = workers or os.cpu_count() or 1
+        jobs = [(beside, seed, job) for job in pictures_to_draw(counts)]
         # One thread a process: matrix products of 256 x 256 are not worth two, and the spinning doubles the time.
-        with ProcessPoolExecutor(workers, get_context("spawn"), threadpool_limits, (1,)) as pool:
+        with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), threadpool_limits, (1,)) as pool:
             list(pool.map(_save, jobs, chunksize=8))
-        (beside / "foundry.json").write_text(json.dumps(about, indent=2) + "\n")
+        (beside / "foundry.json").write_text(json.dumps(recipe, indent=2) + "\n")
         if root.exists():
             root.rmdir()  # empty
         beside.rename(root)
@@ -102,14 +86,15 @@ def draw_foundry(root: str | Path, seed: int = 0, counts: dict[str, int] = COUNT
     return True
 
 
-def _save(job: tuple[Path, int, str, str, int, str | None]) -> None:
-    root, seed, product, split, number, defect = job
+def _save(task: tuple[Path, int, Job]) -> None:
+    """Draw a picture into the folder of its class and kind, and the mask of its defect beside it."""
+    root, seed, (product, split, number, defect) = task
     picture, mask = draw_picture(product, split, number, seed, defect)
     kind = defect or "good"
-    folder = root / product / ("train" if split == "train" else "test") / kind
-    folder.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(folder / f"{number:03d}.png")
+    files = {f"{'train' if split == 'train' else 'test'}/{kind}/{number:03d}.png": picture}
     if defect:
-        truth = root / product / "ground_truth" / kind
-        truth.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(mask.astype(np.uint8) * 255).save(truth / f"{number:03d}_mask.png")
+        files[f"ground_truth/{kind}/{number:03d}_mask.png"] = mask.astype(np.uint8) * 255
+    for name, pixels in files.items():
+        path = root / product / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)

@@ -1,50 +1,35 @@
-"""A machined spur gear on a rubber belt, rotation modest."""
+"""A machined spur gear on a rubber belt."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
 
-from hvqlib.course.foundry.drawing import (
-    SIZE,
-    Array,
-    Random,
-    blob,
-    blur,
-    box,
-    clouds,
-    coordinates,
-    cover,
-    disc,
-    light,
-    noise,
-    paint,
-    polar,
-    shift,
-)
-from hvqlib.course.foundry.object_defects import scratched, stained
+from hvqlib.course.foundry.object_defects import Stain, scratched, stained
+from hvqlib.course.foundry.rendering import blur, clouds, cover, light, noise, paint, shift
+from hvqlib.course.foundry.shapes import Array, Random, blob, box, coordinates, disc, polar, rotated
 from hvqlib.course.foundry.texture_surface import compare
 
 TEETH, HOLES = 24, 5
 AS_DESIGNED = np.zeros((HOLES, 2))
+OIL = Stain((18, 32), (0.42, 0.33, 0.21), (0.55, 0.9))
+RUST = Stain((13, 24), (0.75, 0.36, 0.16), (0.55, 0.9), 1.0)
 
 
-def outline(look: dict, keyway: float, moved: Array, broken: Array | None) -> Array:
-    """Signed distance to the metal seen from above.
+def outline(look: dict, keyway: float = 0.0, moved: Array = AS_DESIGNED, broken: Array | float = np.inf) -> Array:
+    """Measure the signed distance to the metal seen from above.
 
-    The keyway is turned by `keyway` radians, each hole by moved[:, 0] radians and outwards by
-    moved[:, 1] of the gear's size; `broken` is the signed distance to what is broken off.
+    The keyway is turned by `keyway` radians, each hole by moved[:, 0] radians and outwards by moved[:, 1] of the gear's
+    size; `broken` is the signed distance to what is broken off.
     """
     u, v, r, theta, size = (look[k] for k in ("u", "v", "r", "theta", "size"))
     arc = np.abs((theta * TEETH / (2 * np.pi)) % 1 - 0.5) * (2 * np.pi / TEETH) * r
     tooth = np.maximum((arc - 0.06 * size + 0.36 * (r - 0.92 * size)) * 0.94, r - size)
     root = r - 0.85 * size
     blend = np.clip(0.5 + 0.5 * (tooth - root) / 2.5, 0, 1)  # a fillet where tooth meets body
-    shape = tooth + (root - tooth) * blend - 2.5 * blend * (1 - blend)
-    if broken is not None:
-        shape = np.maximum(shape, -broken)
-    c, s = np.cos(keyway), np.sin(keyway)
-    slot = box(c * u + s * v - 0.14 * size, c * v - s * u, 0.2 * size, 0.09 * size, 1)
+    shape = np.maximum(tooth + (root - tooth) * blend - 2.5 * blend * (1 - blend), -broken)
+    along, across = rotated(keyway, u, v)
+    slot = box(along - 0.14 * size, across, 0.2 * size, 0.09 * size, 1)
     shape = np.maximum(shape, -np.minimum(r - 0.16 * size, slot))
     for k, (turn, push) in enumerate(moved):
         x, y = polar(2 * np.pi * (k + 0.5) / HOLES + turn, (0.585 + push) * size)
@@ -52,10 +37,9 @@ def outline(look: dict, keyway: float, moved: Array, broken: Array | None) -> Ar
     return shape
 
 
-def render(look: dict, keyway: float = 0.0, moved: Array = AS_DESIGNED, broken: Array | None = None) -> Array:
-    """The gear on its belt, (256, 256, 3): turned rim and hub, a cast web between them."""
+def render(look: dict, shape: Array) -> Array:
+    """Render a gear of outline `shape` on its belt (256, 256, 3): turned rim and hub, a cast web between them."""
     r, size, lamp = look["r"], look["size"], look["lamp"]
-    shape = outline(look, keyway, moved, broken)
     top = cover(shape)
     web = cover(np.abs(r - 0.585 * size) - 0.19 * size, 4)
     hub = cover(r - 0.33 * size, 3)
@@ -65,8 +49,8 @@ def render(look: dict, keyway: float = 0.0, moved: Array = AS_DESIGNED, broken: 
     metal = look["turned"] + (look["cast"] - look["turned"]) * web
     metal = metal * (0.15 + 0.85 * shading) * (1 - corner) + 0.45 * gloss * (shading > 1.05)
     wall = np.max([shift(top, *polar(look["tilt"], k)) for k in (1, 2, 3, 4)], 0)
-    far, near = shift(top, *polar(lamp, -9)), shift(top, *polar(lamp, -3))
-    shade = 0.50 * blur(far, 4) + 0.42 * blur(np.maximum(near, wall), 2)
+    shade = 0.50 * blur(shift(top, *polar(lamp, -9)), 4)
+    shade += 0.42 * blur(np.maximum(shift(top, *polar(lamp, -3)), wall), 2)
     scene = look["belt"] * (1 - np.clip(shade, 0, 0.9))[..., None]
     side = 0.15 + 0.15 * np.cos(look["theta"] + look["angle"] - lamp)
     scene = paint(scene, side[..., None] * look["steel"], wall)
@@ -74,7 +58,7 @@ def render(look: dict, keyway: float = 0.0, moved: Array = AS_DESIGNED, broken: 
 
 
 def finish(random: Random, r: Array, facing: Array) -> tuple[Array, Array]:
-    """Brightness of turned and of cast metal: grooves fan the lamp out into two bright sectors.
+    """Draw the brightness (256, 256) of turned and of cast metal: grooves fan the lamp out into two bright sectors.
 
     `r` is the distance from the axis, `facing` the angle from the direction of the lamp.
     """
@@ -93,7 +77,7 @@ def finish(random: Random, r: Array, facing: Array) -> tuple[Array, Array]:
 
 
 def belt(random: Random) -> Array:
-    """A dark rubber belt with a woven face, worn and dusty."""
+    """Draw a dark rubber belt (256, 256, 3) with a woven face, worn and dusty."""
     u, v = coordinates(random.uniform(-0.06, 0.06))
     pitch = random.uniform(7.0, 7.5)
     weave = np.cos(np.pi * (u + v) / pitch) * np.cos(np.pi * (u - v) / pitch)
@@ -106,66 +90,50 @@ def belt(random: Random) -> Array:
 
 
 def pose(random: Random) -> dict:
-    """What varies between good gears: place, rotation, light, finish, belt."""
+    """Draw what varies between good gears: place, rotation, light, finish, belt."""
     angle, lamp = random.uniform(-0.09, 0.09), -2.2 + random.uniform(-0.3, 0.3)
-    centre = tuple(128 + random.uniform(-4, 4, 2))
-    u, v = coordinates(angle, centre)
+    u, v = coordinates(angle, tuple(128 + random.uniform(-4, 4, 2)))
     r, theta = np.hypot(u, v), np.arctan2(v, u)
     turned, cast = finish(random, r, theta + angle - lamp)
     warm = random.uniform(-0.01, 0.015) * np.array([1, 0.3, -1])
     return {
-        **{"u": u, "v": v, "r": r, "theta": theta, "angle": angle, "centre": centre, "lamp": lamp},
-        **{"size": 98 * random.uniform(0.98, 1.02), "tilt": 0.7 + random.uniform(-0.3, 0.3)},
-        **{"turned": turned, "cast": cast, "steel": np.array([1.0, 1.0, 1.02]) + warm},
-        "belt": belt(random),
-    }
-
-
-def gear(random: Random, defect: str | None, hurt: Random) -> tuple[Array, Array]:
-    """A gear, good or with a defect.
-
-    Parameters
-    ----------
-    random : draws the scene.
-    defect : "scratch", "stain", "missing", "misplaced", or None.
-    hurt : draws the defect.
-
-    Returns
-    -------
-    scene (256, 256, 3) in [0, 1] before the camera, and mask (256, 256) bool.
-    """
-    look = pose(random)
-    clean = render(look)
-    if defect is None:
-        return clean, np.zeros((SIZE, SIZE), bool)
-    if defect == "missing":
-        return compare(clean, render(look, broken=broken_off(look, hurt)))
-    if defect == "misplaced":
-        return compare(clean, render(look, *misplaced(hurt)))
-    on = cover(outline(look, 0.0, AS_DESIGNED, None) + 1)
-    spots = np.argwhere((on == 1) & (look["r"] < 0.8 * look["size"]))
-    y, x = spots[hurt.randint(len(spots))]
-    if defect == "scratch":
-        floor = (2.0, 2.0, 2.02) if hurt.uniform() < 0.6 else (0.2, 0.2, 0.2)
-        return compare(clean, scratched(clean, hurt, (x, y), on, look["lamp"], (70, 150), floor))
-    if hurt.uniform() < 0.5:
-        oil = (0.42, 0.33, 0.21)
-        return compare(clean, stained(clean, hurt, (x, y), on, (18, 32), oil, (0.55, 0.9)))
-    rust = (0.75, 0.36, 0.16)
-    return compare(clean, stained(clean, hurt, (x, y), on, (13, 24), rust, (0.55, 0.9), 1.0))
+        "u": u, "v": v, "r": r, "theta": theta, "angle": angle, "lamp": lamp,
+        "size": 98 * random.uniform(0.98, 1.02), "tilt": 0.7 + random.uniform(-0.3, 0.3),
+        "turned": turned, "cast": cast, "steel": np.array([1.0, 1.0, 1.02]) + warm, "belt": belt(random),
+    }  # fmt: skip
 
 
 def broken_off(look: dict, hurt: Random) -> Array:
-    """Signed distance to what broke off: from the corner of a tooth to two teeth."""
+    """Measure the signed distance to what broke off: from the corner of a tooth to two teeth."""
     at = (hurt.randint(TEETH) + 0.5 + hurt.uniform(-0.2, 0.2)) * 2 * np.pi / TEETH
     spot = polar(at, look["size"] * hurt.uniform(0.98, 1.02))
     return blob(hurt, spot, hurt.uniform(14, 25), look["u"], look["v"], 0.3)
 
 
 def misplaced(hurt: Random) -> tuple[float, Array]:
-    """A turn of the keyway and moves of the holes: one of the two."""
+    """Draw a turn of the keyway and moves of the holes: one of the two."""
     way, moved = hurt.choice([-1, 1]), AS_DESIGNED.copy()
     if hurt.uniform() < 0.5:
         return way * hurt.uniform(0.6, np.pi), moved
     moved[hurt.randint(HOLES)] = way * hurt.uniform(0.26, 0.5), hurt.uniform(-0.04, 0.04)
     return 0.0, moved
+
+
+def gear(random: Random, defect: str | None, hurt: Random) -> tuple[Array, Array]:
+    """Draw a machined spur gear on a rubber belt, good or with a defect."""
+    look = pose(random)
+    shape = outline(look)
+    clean = render(look, shape)
+    if defect is None:
+        return compare(clean, clean)
+    if defect == "missing":
+        return compare(clean, render(look, outline(look, broken=broken_off(look, hurt))))
+    if defect == "misplaced":
+        return compare(clean, render(look, outline(look, *misplaced(hurt))))
+    on = cover(shape + 1)
+    spots = np.argwhere((on == 1) & (look["r"] < 0.8 * look["size"]))
+    y, x = spots[hurt.randint(len(spots))]
+    if defect == "scratch":
+        floor = (2.0, 2.0, 2.02) if hurt.uniform() < 0.6 else (0.2, 0.2, 0.2)
+        return compare(clean, scratched(clean, hurt, (x, y), on, look["lamp"], (70, 150), floor))
+    return compare(clean, stained(clean, hurt, (x, y), on, OIL if hurt.uniform() < 0.5 else RUST))

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hvqlib.course.foundry.drawing import SIZE, Array, Random, clouds, cover, noise
-from hvqlib.course.foundry.texture_surface import Surface, X, Y, dyed, finish, pitted, scratched, spot, stained
+from hvqlib.course.foundry.rendering import clouds, cover, noise, paint
+from hvqlib.course.foundry.shapes import SIZE, Array, Pair, Random, X, Y, coordinates
+from hvqlib.course.foundry.texture_surface import Surface, dyed, finish, pitted, scratched, spot, stained
 
 STONE = np.array([  # white marble, sandstone, red porphyry, basalt, serpentine, granite
     [0.78, 0.76, 0.72], [0.68, 0.62, 0.55], [0.55, 0.45, 0.40],
@@ -26,7 +27,7 @@ class Chips(NamedTuple):
     tone: Array  # (n,) brightness
 
 
-def scatter(random: Random, radii: Array, middle: Array | tuple[float, float], spread: float, gap: float) -> Chips:
+def scatter(random: Random, radii: Array, middle: Pair, spread: float, gap: float) -> Chips:
     """Throw chips one by one, largest first; a chip that would lie on another is thrown away.
 
     They land within `spread` of `middle`; `gap` is the least distance of two, in sums of radii.
@@ -38,8 +39,7 @@ def scatter(random: Random, radii: Array, middle: Array | tuple[float, float], s
         away = np.hypot(*(place[:k] - tries[k]).T)
         if np.all(away > gap * (radius[:k] + radii[k])):
             place[k], radius[k] = tries[k], radii[k]
-    angles = np.arange(8) * np.pi / 4 + random.uniform(-0.35, 0.35, (n, 8))
-    angles = angles + random.uniform(0, 6.3, (n, 1))
+    angles = np.arange(8) * np.pi / 4 + random.uniform(-0.35, 0.35, (n, 8)) + random.uniform(0, 6.3, (n, 1))
     outline = np.stack([angles, random.uniform(0.6, 1.05, (n, 8))], 1)
     stone = random.choice(len(STONE), n, p=[0.34, 0.24, 0.10, 0.10, 0.08, 0.14])
     chips = Chips(place, radius, outline, stone, random.standard_normal(n))
@@ -47,21 +47,16 @@ def scatter(random: Random, radii: Array, middle: Array | tuple[float, float], s
 
 
 def lay(chips: Chips) -> tuple[Array, Array]:
-    """Number of the nearest chip and signed distance to its edge (6 if none is near)."""
+    """Find the number of the nearest chip and the signed distance to its edge (6 if none is near), each (256, 256)."""
     edge, number = np.full((SIZE, SIZE), 6.0), np.zeros((SIZE, SIZE), int)
     ax, ay = np.cos(chips.outline[:, 0, :, None, None]), np.sin(chips.outline[:, 0, :, None, None])
     far = chips.outline[:, 1, :, None, None] * chips.radius[:, None, None, None]
     for k, ((x, y), radius) in enumerate(zip(chips.place, chips.radius, strict=True)):
         reach = int(radius * 1.15) + 3
-        x0, x1 = max(int(x) - reach, 0), min(int(x) + reach, SIZE)
-        y0, y1 = max(int(y) - reach, 0), min(int(y) + reach, SIZE)
-        if x0 >= x1 or y0 >= y1:
-            continue
-        dx, dy = X[y0:y1, x0:x1] - x, Y[y0:y1, x0:x1] - y
-        away = (ax[k] * dx + ay[k] * dy - far[k]).max(0)
-        closer = away < edge[y0:y1, x0:x1]
-        edge[y0:y1, x0:x1][closer] = away[closer]
-        number[y0:y1, x0:x1][closer] = k
+        near = tuple(slice(max(int(c) - reach, 0), max(int(c) + reach, 0)) for c in (y, x))
+        away = (ax[k] * (X[near] - x) + ay[k] * (Y[near] - y) - far[k]).max(0)
+        closer = away < edge[near]
+        edge[near][closer], number[near][closer] = away[closer], k
     return number, edge
 
 
@@ -81,15 +76,13 @@ class Slab(NamedTuple):
 
 def draw_slab(random: Random) -> Slab:
     """Draw a slab: graded chips, the cement's colour, the polish, and the lamp's reflection."""
-    graded = [(30, 7, 10), (400, 4, 7), (700, 2, 4)]
     dense = random.uniform(0.9, 1.1)
-    radii = np.concatenate([random.uniform(a, b, int(n * dense)) for n, a, b in graded])
-    turn = random.uniform(-0.6, 0.6)
-    across = np.cos(turn) * (X - 128) + np.sin(turn) * (Y - 128) + random.uniform(-60, 60)
-    across = across / random.uniform(45, 80)
+    radii = [random.uniform(a, b, int(n * dense)) for n, a, b in ((30, 7, 10), (400, 4, 7), (700, 2, 4))]
+    across, _ = coordinates(random.uniform(-0.6, 0.6))
+    across = (across + random.uniform(-60, 60)) / random.uniform(45, 80)
     wave = clouds(random, 40)
     return Slab(
-        scatter(random, radii, (128, 128), 136, 0.86),
+        scatter(random, np.concatenate(radii), (128, 128), 136, 0.86),
         dyed(random, (0.66, 0.645, 0.615), 0.05), dyed(random, STONE),
         noise(random, 0.6), clouds(random, 9) + 0.5 * noise(random, 1.5), 0.5 * noise(random, 1.2),
         np.exp(-((across + 0.15 * wave) ** 2)), wave, -2.2 + random.uniform(-0.5, 0.5),
@@ -97,7 +90,7 @@ def draw_slab(random: Random) -> Slab:
 
 
 def polish(slab: Slab, chips: Chips, starved: Array | float = 0.0) -> Surface:
-    """The slab with these chips, ground flat; stone mirrors a little more than cement.
+    """Grind the slab with these chips flat; stone mirrors a little more than cement.
 
     Where `starved` (0 to 1), cement is missing between the chips.
     """
@@ -111,23 +104,20 @@ def polish(slab: Slab, chips: Chips, starved: Array | float = 0.0) -> Surface:
     cement = slab.cement * (1 + 0.05 * slab.grain + 0.02 * slab.vein + 0.025 * slab.wave)[..., None]
     sand = np.clip(np.abs(slab.rough * 2) - 1, 0, 1.5) * np.sign(slab.rough)
     cement = cement * ((1 + 0.10 * sand) * (1 - 0.55 * starved))[..., None]
-    colour = cement + (colour - cement) * inside[..., None]
-    colour = colour * (1 - 0.16 * np.exp(-(((edge - 0.6) / 0.9) ** 2)))[..., None]
+    colour = paint(cement, colour, inside) * (1 - 0.16 * np.exp(-(((edge - 0.6) / 0.9) ** 2)))[..., None]
     height = 0.10 * cover(edge, 2.0) + 0.012 * slab.grain * (1 - inside) + 0.5 * slab.wave
     shine = (0.12 + 0.55 * slab.mirror) * (0.65 + 0.35 * inside)
     return Surface(colour, height, shine, slab.lamp)
 
 
 def cluster(slab: Slab, hurt: Random) -> Surface:
-    """A badly mixed place: chips crowd there, or there are hardly any."""
-    region = spot(hurt, 70)
-    size = hurt.uniform(36, 54)
-    chips = slab.chips
+    """Mix a place badly: chips crowd there, or there are hardly any."""
+    region, size, chips = spot(hurt, 70), hurt.uniform(36, 54), slab.chips
     lost = np.hypot(*(chips.place - region).T) < size
     if hurt.uniform() < 0.15:
         return polish(slab, Chips(*(a[~lost | (chips.radius < 2)] for a in chips)))
-    largest = hurt.uniform(5.5, 8)
-    more = scatter(hurt, np.sort(hurt.uniform(2.2, largest, 550))[::-1], region, size, 0.74)
+    radii = np.sort(hurt.uniform(2.2, hurt.uniform(5.5, 8), 550))[::-1]
+    more = scatter(hurt, radii, region, size, 0.74)
     ragged = size * hurt.uniform(0.75, 1.05, len(more.radius))
     more = Chips(*(a[np.hypot(*(more.place - region).T) < ragged] for a in more))
     crowd = Chips(*(np.concatenate([a[~lost], b]) for a, b in zip(chips, more, strict=True)))
@@ -136,7 +126,7 @@ def cluster(slab: Slab, hurt: Random) -> Surface:
 
 
 def chipped(slab: Slab, clean: Surface, hurt: Random) -> Surface:
-    """A chip of middle size has fallen out."""
+    """Let a chip of middle size fall out."""
     chips = slab.chips
     fits = (np.abs(chips.place - 128).max(1) < 92) & (chips.radius > 6)
     k = hurt.choice(np.flatnonzero(fits))
@@ -146,10 +136,9 @@ def chipped(slab: Slab, clean: Surface, hurt: Random) -> Surface:
 
 
 def terrazzo(random: Random, defect: str | None, hurt: Random) -> tuple[Array, Array]:
-    """Polished terrazzo, slightly glossy: the scene (256, 256, 3) and the defect mask."""
+    """Draw polished terrazzo, slightly glossy, good or with a defect."""
     slab = draw_slab(random)
-    clean = polish(slab, slab.chips)
-    spoilt = None
+    clean = spoilt = polish(slab, slab.chips)
     if defect == "scratch":
         spoilt = scratched(clean, hurt, hurt.uniform(0, 3.14), 2.3, 0.95)
     elif defect == "stain":

@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from hvqlib.course.foundry.drawing import SIZE, Array, Random, blob, blur, clouds, coordinates, cover, noise
-from hvqlib.course.foundry.texture_surface import Surface, X, Y, dyed, finish, pitted, scratched, spot, stained
+from hvqlib.course.foundry.rendering import blur, clouds, cover, noise, paint
+from hvqlib.course.foundry.shapes import SIZE, Array, Random, X, Y, blob, coordinates
+from hvqlib.course.foundry.texture_surface import Surface, dyed, finish, pitted, scratched, spot, stained
 
 STAIN_WOOD = np.array([[0.45, 0.33, 0.24], [0.42, 0.44, 0.48], [0.62, 0.50, 0.42], [0.60, 0.42, 0.38]])
 
 
 def flow(u: Array, v: Array, knots: list[tuple[float, float, float]]) -> tuple[Array, Array, Array]:
-    """Grain coordinate v pushed aside by `knots` (x, y, radius) as a stream is by pillars.
+    """Push the grain coordinate `v` aside by `knots` (x, y, radius) as pillars do a stream.
 
-    Also returns the distance to the nearest knot in its radii, and the knots' own rings.
+    Returns it, the distance to the nearest knot in its radii, and the knots' own rings, each (256, 256).
     """
     nearest, rings = np.full(u.shape, 9.0), np.zeros(u.shape)
     for x, y, radius in knots:
@@ -27,7 +28,7 @@ def flow(u: Array, v: Array, knots: list[tuple[float, float, float]]) -> tuple[A
 
 
 def grown_rings(random: Random, u: Array, v: Array) -> tuple[Array, Array]:
-    """Latewood (0 to 1) and tone of the year rings: distorted cones in space, cut by the face."""
+    """Draw latewood (0 to 1) and tone of the year rings, each (256, 256): distorted cones in space, cut by the face."""
     pith, depth = random.uniform(-90, 90), random.uniform(25, 90)
     taper = random.uniform(0.10, 0.35) * random.choice([-1, 1])
     sway = 5.0 * clouds(random, 120) + 0.8 * clouds(random, (30, 70))
@@ -42,13 +43,12 @@ def grown_rings(random: Random, u: Array, v: Array) -> tuple[Array, Array]:
 
 
 def with_knots(colour: Array, near: Array, rings: Array) -> Array:
-    """`colour` with the knots laid in: brown heart with rings, rim of bark, darker halo around."""
+    """Lay the knots into `colour`: brown heart with rings, rim of bark, darker halo around."""
     heart = cover((near - 1) * 6, 2.5)
     bark = np.exp(-(((near - 1.0) / 0.16) ** 2))
     halo = np.exp(-np.clip(near - 1, 0, None) / 0.7)
     core = np.array([0.50, 0.30, 0.17]) * (1 + 0.12 * rings)[..., None]
-    colour = colour * (1 - 0.22 * halo)[..., None]
-    colour = colour + (core - colour) * (0.85 * heart)[..., None]
+    colour = paint(colour * (1 - 0.22 * halo)[..., None], core, 0.85 * heart)
     return colour * (1 - 0.45 * bark)[..., None]
 
 
@@ -67,14 +67,11 @@ def board(random: Random) -> Surface:
     seeds = (random.uniform(0, 1, (SIZE, SIZE)) < 0.012) * random.uniform(0.4, 1.0)
     pores = 9 * blur(seeds, (0.4, 4.5))
     fibre = ndimage.map_coordinates(fibre, along, order=1, mode="mirror")
-    pores = np.clip(ndimage.map_coordinates(pores, along, order=1, mode="mirror"), 0, 1.2)
-    pores = pores * (1.1 - 0.7 * late)
+    pores = np.clip(ndimage.map_coordinates(pores, along, order=1, mode="mirror"), 0, 1.2) * (1.1 - 0.7 * late)
     early, summer = dyed(random, (0.79, 0.65, 0.48), 0.05), dyed(random, (0.56, 0.37, 0.22), 0.05)
     brown = np.clip(0.9 * late + 0.05 * tone + 0.05 * fibre, 0, 1)
-    colour = early + (summer - early) * brown[..., None]
-    colour = colour * random.uniform(0.9, 1.02) * (1 + 0.035 * clouds(random, 60))[..., None]
-    red = clouds(random, 45)
-    colour = colour * (1 + red[..., None] * np.array([0.012, 0.0, -0.02]))
+    colour = paint(early, summer, brown) * random.uniform(0.9, 1.02) * (1 + 0.035 * clouds(random, 60))[..., None]
+    colour = colour * (1 + clouds(random, 45)[..., None] * np.array([0.012, 0.0, -0.02]))  # redder here and there
     colour = colour * (1 + 0.045 * fibre - 0.16 * pores)[..., None]
     colour = with_knots(colour, near + 0.08 * clouds(random, 5), rings)
     cutter = 2 * np.pi * u / random.uniform(9, 15) + random.uniform(0, 6.3)
@@ -85,12 +82,10 @@ def board(random: Random) -> Surface:
 
 
 def inlay(s: Surface, hurt: Random) -> Surface:
-    """A patch of the same board let in, its grain turned or only displaced; a hairline seam."""
+    """Let in a patch of the same board, its grain turned or only displaced; a hairline seam."""
     wide, high = hurt.uniform(40, 96), hurt.uniform(34, 70)
     x, y = spot(hurt, 70)
-    angle = hurt.uniform(-0.3, 0.3)
-    du = np.cos(angle) * (X - x) + np.sin(angle) * (Y - y)
-    dv = -np.sin(angle) * (X - x) + np.cos(angle) * (Y - y)
+    du, dv = coordinates(hurt.uniform(-0.3, 0.3), (x, y))
     edge = np.maximum(np.abs(du) - wide / 2, np.abs(dv) - high / 2)
     turn = hurt.choice([0.0, hurt.uniform(0.25, 1.57)]) * hurt.choice([-1, 1])
     sx, sy = hurt.uniform(70, 186), hurt.uniform(70, 186)
@@ -111,7 +106,7 @@ def inlay(s: Surface, hurt: Random) -> Surface:
 
 
 def bored(s: Surface, hurt: Random) -> Surface:
-    """Worm holes (one to three, small) or one drilled hole."""
+    """Bore one to three small worm holes, or drill one hole."""
     drilled = hurt.uniform() < 0.4
     x, y = spot(hurt, 50)
     edge = np.full(X.shape, 99.0)
@@ -123,9 +118,8 @@ def bored(s: Surface, hurt: Random) -> Surface:
 
 
 def wood(random: Random, defect: str | None, hurt: Random) -> tuple[Array, Array]:
-    """A planed softwood board, knots are normal: the scene (256, 256, 3) and the defect mask."""
-    clean = board(random)
-    spoilt = None
+    """Draw a planed softwood board (knots are normal), good or with a defect."""
+    clean = spoilt = board(random)
     if defect == "scratch":
         spoilt = scratched(clean, hurt, hurt.uniform(0.25, 2.9), 1.5, 0.85)
     elif defect == "stain":

@@ -11,7 +11,7 @@ from PIL import Image
 
 from hvqlib.course.foundry import PRODUCTS
 from hvqlib.course.foundry.dataset import COUNTS, draw_foundry, draw_picture, pictures_to_draw
-from hvqlib.course.foundry.drawing import Random
+from hvqlib.course.foundry.shapes import Random
 from hvqlib.data.dataset import load_dataset
 from hvqlib.data.images import read_image, read_mask
 from hvqlib.errors import InputError
