@@ -187,13 +187,13 @@ def scale() -> str:
 
 
 def inference() -> str:
-    """Images a second, ours and the release's."""
+    """Images per second, ours and the release's."""
     body = []
     for preset, backbone in (("tiny", "EfficientNet-Lite0"), ("paper", "EfficientNet-B4")):
         one, many, their_one, their_many = (float(v) for v in bench("inference")[preset].values())
         ratio = f"{one / their_one:.1f} / {many / their_many:.1f}"
         body.append([f"`{preset}`, {backbone}", f"{one:g}", f"{many:g}", f"{their_one:g} / {their_many:g}", ratio])
-    return table(["images a second", "one at a time", "16 at once", "the release, one / 16", "ratio"], body)
+    return table(["images per second", "one at a time", "16 at once", "the release, one / 16", "ratio"], body)
 
 
 def cost() -> str:
