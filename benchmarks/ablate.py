@@ -28,7 +28,7 @@ import torch
 
 from benchmarks.measure import PeakMemory, commit, processor_name
 from hvqlib.config import Config
-from hvqlib.course.results import COLUMNS, KEY, VARIANTS, read_rows
+from hvqlib.course.results import COLUMNS, KEY, read_rows
 from hvqlib.data.dataset import AnomalyDataset, load_dataset
 from hvqlib.detector.detector import Detector
 from hvqlib.detector.run_folder import read_checkpoint
@@ -39,6 +39,29 @@ from hvqlib.files import data_folder, write_atomic
 from hvqlib.rivals.nearest_neighbour import NearestNeighbour
 from hvqlib.training.train import held_out, train
 
+# What each variant changes in the configuration.
+VARIANTS: dict[str, dict] = {
+    "full": {},
+    "no hierarchy": {"hierarchy": False},
+    "no switching": {"unified": True},
+    "no switching but 3072 codes": {"unified": True, "codes": 3072},
+    "transport loss": {"transport": 0.01},
+    "random start without revival": {"init": "random", "revive": False},
+    "random start": {"init": "random"},
+    "no revival": {"revive": False},
+    "balanced update": {"update": "balanced"},
+    "64 codes": {"codes": 64},
+    "128 codes": {"codes": 128},
+    "1024 codes": {"codes": 1024},
+    "2048 codes": {"codes": 2048},
+    "batches of 8": {"batch_size": 8},
+    "sampled features": {"pooling": "bilinear"},
+    "lite1": {"backbone": "tf_efficientnet_lite1"},
+    "lite2": {"backbone": "tf_efficientnet_lite2"},
+    "continuous": {"method": "continuous", "score": "residual"},
+    "nearest neighbour": {"method": "knn", "score": "residual"},
+    "nearest neighbour at grid 28": {"method": "knn", "score": "residual", "grid": 28},
+}
 # Other ways of evaluating the same trained run; they cost no training.
 READINGS: dict[str, dict] = {
     "inferred class": {"labels": "inferred"},

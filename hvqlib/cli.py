@@ -20,15 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     try:
         options = parser().parse_args(arguments)
-        {
-            "foundry": _foundry,
-            "check": _check,
-            "get": _get,
-            "train": _train,
-            "evaluate": _evaluate,
-            "predict": _predict,
-            "export": _export,
-        }[options.name if options.command == "data" else options.command](options)
+        name = options.name if options.command == "data" else options.command
+        {"foundry": _foundry, "check": _check, "get": _get, "train": _train, "evaluate": _evaluate,
+         "predict": _predict, "export": _export}[name](options)  # fmt: skip
         return 0
     except InputError as error:
         return _fail(str(error), 2)

@@ -17,15 +17,8 @@ def data_folder(make: bool = False) -> Path:
     """Find the folder that holds data sets, cached features, results and the shipped detector.
 
     It is ``$HVQ_DATA``; else ``data`` in the working folder, or in the nearest folder above that has one; else ``data``
-    in the checkout that an editable install points to.
-
-    Parameters
-    ----------
-    make : for those who write: where there is none, answer with ``data`` in the working folder, which is to be made.
-
-    Raises
-    ------
-    InputError : there is none, or ``$HVQ_DATA`` is no folder.
+    in the checkout that an editable install points to. Where there is none, or ``$HVQ_DATA`` is no folder, it raises
+    InputError, or with `make` answers for those who write: ``data`` in the working folder, which is to be made.
     """
     if named := os.environ.get("HVQ_DATA"):
         if not (make or Path(named).is_dir()):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ablate import READINGS, parser
+from benchmarks.ablate import READINGS, VARIANTS, parser
 from hvqlib import evaluate
 from hvqlib.course.material import cache_folder, foundry, shipped
-from hvqlib.course.results import VARIANTS, read_rows
+from hvqlib.course.results import read_rows
 from hvqlib.evaluation.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[1]

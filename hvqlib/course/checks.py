@@ -11,14 +11,10 @@ from torch import Tensor
 def check(what: str, mine: Any, truth: Any, hint: str = "", tolerance: float = 1e-5) -> None:
     """Compare the reader's answer with the right one and say in one line how it went; never raises for a wrong answer.
 
-    Parameters
-    ----------
-    what : name of the thing that is checked.
-    mine : the reader's answer: numbers, an array, a tensor, a string; or a function without arguments that makes it,
-        so that what goes wrong in the reader's code is caught here too.
-    truth : the right answer, likewise.
-    hint : a sentence for whoever is not there yet.
-    tolerance : greatest difference allowed, relative to the largest value of `truth` (at least 1).
+    `what` is checked. `mine`, the reader's answer, is numbers, an array, a tensor, a string, or a function without
+    arguments that makes it, so that what goes wrong in the reader's code is caught here too; `truth`, the right one,
+    likewise. `hint` is a sentence for whoever is not there yet. `tolerance` is the greatest difference allowed,
+    relative to the largest value of `truth` (at least 1).
     """
     right = truth() if callable(truth) else truth
     try:

@@ -18,12 +18,9 @@ COLOURS = {"black": "#141414", "white": "#f5f5f5", "rust": "#7a3b12", "blue": "#
 
 
 class Paint(anywidget.AnyWidget):
-    """A picture to paint on. `strokes` changes when the mouse is let go; `painted` is the picture with them.
+    """Show a picture (S, S, 3) uint8 to paint on, at `scale` screen pixels per pixel.
 
-    Parameters
-    ----------
-    picture : (S, S, 3) uint8
-    scale : size on the screen, in screen pixels a pixel.
+    `strokes` changes when the mouse is let go; `painted` is the picture with them.
     """
 
     _esm = Path(__file__).with_name("painting.js")
@@ -50,12 +47,12 @@ class Paint(anywidget.AnyWidget):
 
     @property
     def painted(self) -> np.ndarray:
-        """The picture (S, S, 3) uint8 with the strokes on it."""
+        """Picture (S, S, 3) uint8 with the strokes on it."""
         return paint(self.pixels, self.strokes)
 
 
 def paint(picture: np.ndarray, strokes: list[dict[str, Any]]) -> np.ndarray:
-    """Strokes on a picture (S, S, 3) uint8; a copy.
+    """Paint strokes on a copy of a picture (S, S, 3) uint8.
 
     A stroke is a dictionary: "tool", one of TOOLS ("scratch" and "blob" paint, "erase" takes paint away); "colour", a
     name of COLOURS; "width" in pixels, above 0; "points", a list of (x, y) in pixels. Raises InputError otherwise.

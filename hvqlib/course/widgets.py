@@ -91,12 +91,8 @@ class LiveTraining:
 
     Show `box`, then run :func:`hvqlib.train` with this `watch` in a thread of its own, and wait for it with
     `await asyncio.wrap_future(...)`: while a cell computes or joins a thread, the kernel does not hear the buttons
-    (tried in JupyterLab 4.6 with ipykernel 7).
-
-    Parameters
-    ----------
-    draw : from the model and the history so far (a row a step) to the bytes of a PNG, all of one size.
-    every : steps from one picture to the next.
+    (tried in JupyterLab 4.6 with ipykernel 7). `draw`, from the model and the history so far (a row a step) to the
+    bytes of a PNG, all of one size, is called every `every` steps.
     """
 
     def __init__(self, draw: Callable[[Any, list], bytes], every: int = 10) -> None:

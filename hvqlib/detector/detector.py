@@ -48,15 +48,9 @@ class Prediction:
 
     def row(self) -> dict[str, str | float | None]:
         """Give everything but the map, ready for JSON."""
-        return {
-            "image": None if self.path is None else str(self.path),
-            "class": self.class_name,
-            "verdict": "defective" if self.defective else "normal",
-            "score": self.score,
-            "threshold": self.threshold,
-            "p_value": self.p_value,
-            "false_alarm": self.false_alarm,
-        }
+        return {"image": None if self.path is None else str(self.path), "class": self.class_name,
+                "verdict": "defective" if self.defective else "normal", "score": self.score,
+                "threshold": self.threshold, "p_value": self.p_value, "false_alarm": self.false_alarm}  # fmt: skip
 
 
 @dataclass
@@ -123,7 +117,7 @@ class Detector:
         cache: str | Path | None = None,
         progress: bool = False,
     ) -> list[Prediction]:
-        """Judge N images, each of its class or, where that is not given, of the class its features look like.
+        """Judge N images, in their order, each of its class or, if not given, of the class its features look like.
 
         Parameters
         ----------
@@ -132,10 +126,6 @@ class Detector:
         false_alarm : of normal images like those trained on, at most this share is called defective (see
             :meth:`Calibration.p_values`). Not given: 0.05, or the least that the run's held-out images can promise.
         cache : folder in which the features of image files are kept.
-
-        Returns
-        -------
-        N verdicts, in the order of the images.
 
         Raises
         ------
@@ -220,6 +210,8 @@ class Detector:
         self, images: Sequence[Picture], class_names: ClassNames, cache: str | Path | None, progress: bool = False
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Standardised features (B, C, H, W) and class ids (B,), a batch after another."""
+        if isinstance(images, str | Path) or not hasattr(images, "__len__"):
+            raise InputError(f"Images come as a list, of one if need be, not as {type(images).__name__}.")
         names = [class_names] * len(images) if isinstance(class_names, str | None) else list(class_names)
         if len(names) != len(images):
             raise InputError(f"There are {len(images)} images and {len(names)} class names: give one an image.")

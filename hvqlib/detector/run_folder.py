@@ -30,13 +30,8 @@ def build_model(config: Config, channels: int, classes: int) -> HVQTrans | Neare
 
 def write_run(out: Path, config: Config, classes: tuple[str, ...], channels: int, fingerprint: str) -> None:
     """Write `config.json`: what the run is, fixed from its first moment."""
-    description = {
-        "format": FORMAT,
-        "classes": list(classes),
-        "channels": channels,
-        "backbone_fingerprint": fingerprint,
-        "config": asdict(config),
-    }
+    description = {"format": FORMAT, "classes": list(classes), "channels": channels,
+                   "backbone_fingerprint": fingerprint, "config": asdict(config)}  # fmt: skip
     write_atomic(out / "config.json", (json.dumps(description, indent=2) + "\n").encode())
 
 
@@ -44,7 +39,7 @@ def read_run(run: Path) -> tuple[Config, tuple[str, ...], int, str]:
     """Read what :func:`write_run` wrote: configuration, class names, channels, fingerprint of the backbone."""
     path = Path(run) / "config.json"
     try:
-        run_is = json.loads(path.read_text())
+        run_is = json.loads(path.read_text(encoding="utf-8"))
         if run_is["format"] != FORMAT:
             raise InputError(f"{path} has format {run_is['format']}, this version reads {FORMAT}: train again.")
         config = Config.from_dict(run_is["config"])

@@ -104,8 +104,8 @@ def evaluate(
             low, high = (float(q) for q in np.quantile(shown, (0.2, 0.999)))
             for i in dict.fromkeys([ranked[len(ranked) // 2], ranked[0]] if ranked else []):
                 examples.append(Example(samples[i], maps[i], scores[i], low, high))
-    accuracy = {kind: None if labels == "given" or not r else float(np.mean(r)) for kind, r in
-                (("good", right[0]), ("defective", right[1]))}  # fmt: skip
+    kinds = {"good": right[0], "defective": right[1]}
+    accuracy = {kind: float(np.mean(r)) if labels != "given" and r else None for kind, r in kinds.items()}
     metrics = {"classes": per_class, "mean": mean_over_classes(per_class), "n": numbers, "labels": labels,
                "class_accuracy": accuracy}  # fmt: skip
     return Evaluation(metrics, examples)

@@ -97,18 +97,12 @@ def all_metrics(
     labels, scores : arrays (N,), one of each per image.
     masks, maps : N arrays (H, W) each, as in `aupro`; without either the pixel metrics are None.
     """
-    values: dict[str, float | None] = dict.fromkeys(METRICS)
     ranking = _ranking(labels, scores)
-    values["image_auroc"] = _auroc(ranking)
-    values["image_ap"] = _average_precision(ranking)
-    values["image_f1max"] = _f1_max(ranking)
+    values = [_auroc(ranking), _average_precision(ranking), _f1_max(ranking)]
     if masks is not None and maps is not None:
         pixels = _pixels(masks, maps)
-        values["pixel_auroc"] = _auroc(pixels)
-        values["pixel_ap"] = _average_precision(pixels)
-        values["pixel_f1max"] = _f1_max(pixels)
-        values["aupro"] = _aupro(pixels, 0.3)
-    return values
+        values += [_auroc(pixels), _average_precision(pixels), _f1_max(pixels), _aupro(pixels, 0.3)]
+    return dict.fromkeys(METRICS) | dict(zip(METRICS, values, strict=False))
 
 
 def mean_over_classes(per_class: Mapping[str, Mapping[str, float | None]]) -> dict[str, float | None]:

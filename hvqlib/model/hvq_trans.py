@@ -49,19 +49,13 @@ class HVQTrans(nn.Module):
         self.project = nn.Linear(channels, width)
         self.position = PositionEmbedding(self.grid, width)
         self.encoder = Encoder(config.layers, width, *shape)
-        self.quantizer = (
-            HierarchicalQuantizer(
-                config.layers if config.hierarchy else 0,
-                classes,
-                config.codes,
-                width,
-                config.decay,
-                config.revive,
-                config.update == "balanced",
+        self.quantizer: HierarchicalQuantizer | None = None
+        if config.method == "hvq":
+            levels, updates = (
+                config.layers * config.hierarchy,
+                (config.decay, config.revive, config.update == "balanced"),
             )
-            if config.method == "hvq"
-            else None
-        )
+            self.quantizer = HierarchicalQuantizer(levels, classes, config.codes, width, *updates)
         self.decoder = Decoder(config.layers, 2 * width, *shape)
         bound = (2 * width) ** -0.5  # as nn.Linear
         self.head_weight = nn.Parameter(torch.empty(classes, channels, 2 * width).uniform_(-bound, bound))

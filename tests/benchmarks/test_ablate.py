@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.ablate import READINGS, _least_used, ablate, main, parser
+from benchmarks.ablate import READINGS, VARIANTS, _least_used, ablate, main, parser
+from hvqlib.config import Config
 from hvqlib.course.results import COLUMNS, read_rows
 from hvqlib.data.dataset import load_dataset
 from hvqlib.detector.detector import Detector
@@ -107,3 +108,8 @@ def test_the_csv_opens_as_one(small_data, small_config, tmp_path):
     with (tmp_path / "a.csv").open(newline="") as file:
         head, row = csv.reader(file)
     assert tuple(head) == COLUMNS and len(row) == len(COLUMNS)
+
+
+def test_every_variant_is_a_configuration():
+    made = {name: Config(**changes) for name, changes in VARIANTS.items()}
+    assert made["full"] == Config() and len(set(map(repr, made.values()))) == len(made)

@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from hvqlib.config import Config
-from hvqlib.course.results import COLUMNS, KEY, VARIANTS, read_rows
+from hvqlib.course.results import COLUMNS, KEY, read_rows
 from hvqlib.errors import InputError
 
 
@@ -22,11 +21,6 @@ def test_rows_are_those_of_the_csv_module(tmp_path):
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="other columns"):
         read_rows(tmp_path / "other.csv")
-
-
-def test_every_variant_is_a_configuration():
-    made = {name: Config(**changes) for name, changes in VARIANTS.items()}
-    assert made["full"] == Config() and len(set(map(repr, made.values()))) == len(made)
 
 
 def test_reading_rows_loads_no_torch():

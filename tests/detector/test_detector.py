@@ -117,6 +117,9 @@ def test_refusals(detector, paths, tmp_path):
         detector.judge(paths[:1], ["cloth", "stone"])
     with pytest.raises(InputError, match=r"uint8 of shape \(H, W, 3\), not float64"):
         detector.judge([np.zeros((8, 8, 3))])
+    for alone in (str(paths[0]), paths[0], Image.open(paths[0])):
+        with pytest.raises(InputError, match="as a list"):
+            detector.judge(alone)
     with pytest.raises(InputError, match="at least one"):
         detector.look([])
     with pytest.raises(InputError, match="no run"):
