@@ -8,10 +8,9 @@ The packages, in the order in which data goes through them:
                      (training fills the model; rivals stand beside it; course is what the notebooks share)
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False  # as typing's, which takes longer to import than all of this
 
 if TYPE_CHECKING:
     from hvqlib.config import PRESETS as PRESETS
@@ -36,8 +35,10 @@ _HOMES = {
 __all__ = list(_HOMES)  # noqa: PLE0605
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import a public name when it is first asked for, so that `import hvqlib` loads no torch (PEP 562)."""
+    from importlib import import_module
+
     if name not in _HOMES:
         raise AttributeError(f"module 'hvqlib' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

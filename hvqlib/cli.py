@@ -6,14 +6,15 @@ one sentence; 1: a run that failed through no fault of its input. What a command
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
 from hvqlib.cli_options import parser, settings
 from hvqlib.errors import InputError, RunError
+
+TYPE_CHECKING = False  # as in cli_options
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +53,7 @@ def _check(options: argparse.Namespace) -> None:
     from hvqlib.data.inspection import inspect_folder, report_table
 
     report = inspect_folder(options.folder)
-    print(json.dumps(report, indent=2) if options.json else report_table(report))
+    print(_json(report).decode() if options.json else report_table(report))
     if not report["usable"]:
         raise InputError(f"'{options.folder}' cannot be used yet: see what is marked as a problem.")
 
@@ -100,6 +101,8 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
     from hvqlib.data.dataset import load_dataset
     from hvqlib.detector.detector import Detector
     from hvqlib.evaluation.evaluate import evaluate, metrics_table
@@ -116,13 +119,12 @@ def _evaluate(options: argparse.Namespace) -> None:
         labels=options.labels,
         progress=True,
     )
-    text = (json.dumps(result.metrics, indent=2) + "\n").encode()
+    text = _json(result.metrics)
     for path in filter(None, (options.run / "metrics.json", options.json)):
         write_atomic(Path(path), text)
     gallery(result.examples, options.run / "gallery.png")
     if options.json == "":
-        print(text.decode(), end="")
-        return
+        return _print(result.metrics)
     print(metrics_table(result.metrics))
     if options.labels == "inferred":
         shares = [f"{k} {'n/a' if v is None else f'{v:.3f}'}" for k, v in result.metrics["class_accuracy"].items()]
@@ -151,7 +153,7 @@ def _predict(options: argparse.Namespace) -> None:
                 print(
                     f"{row['verdict']:9}  p {verdict.p_value:.3f}  {verdict.score:8.3f}  {verdict.class_name}  {path}"
                 )
-    write_atomic(options.out / "scores.json", (json.dumps(rows, indent=2) + "\n").encode())
+    write_atomic(options.out / "scores.json", _json(rows))
     if options.json:
         _print(rows)
     else:
@@ -166,5 +168,11 @@ def _export(options: argparse.Namespace) -> None:
         _print({"run": str(options.out)})
 
 
+def _json(result: object) -> bytes:
+    import json
+
+    return (json.dumps(result, indent=2) + "\n").encode()
+
+
 def _print(result: object) -> None:
-    print(json.dumps(result, indent=2))
+    print(_json(result).decode(), end="")

@@ -16,8 +16,7 @@ class Config:
     """
 
     # What is trained
-    # "continuous" passes every quantiser through; "knn" asks for the nearest normal patch
-    method: Literal["hvq", "continuous", "knn"] = "hvq"
+    method: Literal["hvq", "continuous", "knn"] = "hvq"  # continuous: quantisers passed through; knn: nearest patch
     seed: int = 0
 
     # Images and frozen features (section 4.1)
@@ -39,8 +38,7 @@ class Config:
     commitment: float = 0.25  # weight of the commitment loss
     init: Literal["kmeans", "random"] = "kmeans"  # k-means of training tokens, or random, as released
     revive: bool = True  # give codes nobody uses to badly quantised tokens
-    # Who moves a code: the tokens that chose it, or a Sinkhorn plan in which every code receives as much as any other
-    update: Literal["nearest", "balanced"] = "nearest"
+    update: Literal["nearest", "balanced"] = "nearest"  # a code moves by the tokens that chose it, or a Sinkhorn plan
     hierarchy: bool = True  # a codebook for every layer; else the top one alone speaks for all (an ablation)
     unified: bool = False  # one codebook a level and one head for all classes (the ablation without switching)
 
@@ -60,8 +58,7 @@ class Config:
     epochs: int = 0  # length of the run in passes over the training images
     lr: float = 3e-3
     weight_decay: float = 1e-4
-    # Up in the first tenth, then a cosine to 0; or a tenth after 80 %
-    schedule: Literal["one_cycle", "step"] = "one_cycle"
+    schedule: Literal["one_cycle", "step"] = "one_cycle"  # up in a tenth, then a cosine to 0; or a tenth after 80 %
     clip: float = 1.0  # gradient norm
     precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16 by autocast; codebooks stay float32
 

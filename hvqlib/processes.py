@@ -1,9 +1,7 @@
 """Share one training among several processes, started by `torchrun --nproc-per-node N -m hvqlib train ...`.
 
-In a process alone every function here gives back what it was given.
-
-torchrun tells each process by environment variables which one it is (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR,
-MASTER_PORT). Whatever else sets them will do: PyTorch's builds for Windows have no working torchrun.
+In a process alone every function here gives back what it was given. Whatever else sets torchrun's variables (RANK,
+WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) will do: PyTorch's builds for Windows have no working torchrun.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import replace
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -36,6 +37,13 @@ def actions(one: argparse.ArgumentParser) -> list[argparse.Action]:
         else:
             found.append(action)
     return found
+
+
+def test_choices_are_those_of_the_configuration():
+    hints = get_type_hints(config.Config)
+    offered = {action.dest: set(action.choices) for action in actions(parser()) if action.choices}
+    assert offered["preset"] == set(config.PRESETS)  # written out, so that --help need not load them
+    assert all(offered[name] == set(get_args(hints[name])) for name in ("method", "precision", "score"))
 
 
 def test_every_argument_is_explained():

@@ -54,11 +54,8 @@ def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
     ``test_defective`` by defect, ``masks``) and the ``width`` and ``height`` of its images, smallest and largest;
     ``published``: the authors' counts beside those here, where it is their data set, else None; ``findings``: each with
     its ``kind``, whether it is a ``problem`` (the set cannot be used) or only a remark, a ``sentence`` on what follows
-    from it, and ``files``; ``usable``.
-
-    Raises
-    ------
-    InputError : the folder is missing, holds no class, or mixes layouts: there is nothing to inspect.
+    from it, and ``files``; ``usable``. Raises InputError where the folder is missing, holds no class, or mixes layouts:
+    there is nothing to inspect.
     """
     root = Path(root)
     layout, readers = recognise(root)

@@ -22,8 +22,6 @@ VisA (Zou et al., ECCV 2022) as its archive unpacks, known by its table of split
     ROOT/CLASS/Data/Images/*, ROOT/CLASS/Data/Masks/*
 
 Any two folders, ROOT/good and ROOT/bad, or ROOT/CLASS/good and ROOT/CLASS/bad: every fifth good image is kept to judge.
-
-Nothing here opens an image.
 """
 
 from __future__ import annotations

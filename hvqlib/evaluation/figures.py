@@ -93,7 +93,7 @@ def outline(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     from torchvision.utils import draw_segmentation_masks
 
     edge = torch.from_numpy(binary_dilation(mask, iterations=2) & ~mask)
-    pixels = torch.from_numpy(picture).permute(2, 0, 1)  # (3, S, S)
+    pixels = torch.tensor(picture).permute(2, 0, 1)  # (3, S, S), a copy: pictures may be read-only
     return draw_segmentation_masks(pixels, edge, alpha=1.0, colors=DEFECT).permute(1, 2, 0).numpy()
 
 

@@ -36,11 +36,7 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> float | None:
     Returns
     -------
     The probability that an anomalous sample scores above a normal one, ties counting half, in [0, 1]: 0.5 is chance.
-    None if only one kind of sample is present.
-
-    Raises
-    ------
-    InputError : a score is not finite, or the shapes differ.
+    None if only one kind of sample is present. Raises InputError where a score is not finite, or the shapes differ.
     """
     return _auroc(_ranking(labels, scores))
 
@@ -75,11 +71,8 @@ def aupro(masks: Iterable[np.ndarray], maps: Iterable[np.ndarray], limit: float 
 
     Returns
     -------
-    A share in [0, 1]; None if no pixel is defective or none is normal.
-
-    Raises
-    ------
-    InputError : a map is not finite, shapes differ, or `limit` is out of its range.
+    A share in [0, 1]; None if no pixel is defective or none is normal. Raises InputError where a map is not finite,
+    shapes differ, or `limit` is out of its range.
     """
     return _aupro(_pixels(masks, maps), limit)
 

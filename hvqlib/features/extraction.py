@@ -41,14 +41,8 @@ def features_of_images(
     Returns
     -------
     With a cache, rows on disk that are read as they are indexed (``[:]`` reads all); else a float32 tensor on the CPU.
-
-    Raises
-    ------
-    InputError : an image cannot be read.
-
-    Notes
-    -----
-    Of several processes on a machine one computes what is to be kept, while the others wait.
+    Of several processes on a machine one computes what is to be kept, while the others wait. Raises InputError where an
+    image cannot be read.
     """
     files = [image for image in images if isinstance(image, str | Path)]
     stored = None

@@ -66,11 +66,8 @@ def plan(
 
     Returns
     -------
-    (B, L, K), 0 or more, finite; its row sums are `rows`. Differentiable in the cost.
-
-    Raises
-    ------
-    InputError : an unknown kind, or a temperature that is not above 0.
+    (B, L, K), 0 or more, finite; its row sums are `rows`. Differentiable in the cost. Raises InputError for an unknown
+    kind, or a temperature that is not above 0.
     """
     if kind not in ("conditional", "released"):
         raise InputError(f'plan is {kind!r}; choose "conditional" or "released".')
