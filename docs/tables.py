@@ -1,4 +1,4 @@
-"""Fills the tables of README.md and docs/*.md from data/results/*.csv.
+"""Fill the tables of docs/*.md from data/results/*.csv.
 
     python docs/tables.py           # writes; `make tables`
     python docs/tables.py --check   # exit status 1 where a page differs from what the csvs say
@@ -19,7 +19,7 @@ from scipy import stats
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 METRICS = {
     "image_auroc": "image AUROC",
     "image_ap": "image AP",

@@ -1,4 +1,4 @@
-"""HVQ-Trans for learning and for use: one model finds the defects of many products, trained on normal images only.
+"""Learn and use HVQ-Trans: one model finds the defects of many products, trained on normal images only.
 
     from hvqlib import Config, Detector, evaluate, load_dataset, train
 
@@ -32,7 +32,7 @@ _HOMES = {
     "load_dataset": "hvqlib.data.dataset",
     "train": "hvqlib.training.train",
 }
-__all__ = list(_HOMES)  # noqa: PLE0605
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> object:

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), 1)
     except OSError as error:
         where = f" at '{error.filename}'" if error.filename else ""
-        return _fail(f"The system refused{where} ({error.strerror or error}): look at that place, and try again.", 1)
+        return _fail(f"The system refused{where} ({error.strerror or error}): check that place, and try again.", 1)
     except KeyboardInterrupt:
         return _fail("stopped; a download resumes where it left off when repeated, a training with --resume.", 1)
 
@@ -164,6 +164,7 @@ def _export(options: argparse.Namespace) -> None:
     from hvqlib.detector.run_folder import export
 
     export(options.run, options.out)
+    print(f"{options.out}: exported", file=sys.stderr)
     if options.json:
         _print({"run": str(options.out)})
 

@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     """Build the parser of the whole command line."""
     main = _Parser(
         prog="hvq",
-        description="Finds defects on photographs of products: one model for many of them, trained on good ones only.",
+        description="Find defects in photographs of products: one model for many, trained on normal images only.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -128,5 +128,7 @@ def settings(options: argparse.Namespace) -> Config:
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if "steps" in given:
         given["epochs"] = 0
-    config = replace(PRESETS[options.preset], **given)
-    return replace(config, score="residual") if config.method != "hvq" else config  # no codebooks, no transport
+    preset = PRESETS[options.preset]
+    if given.get("method", preset.method) != "hvq":
+        given["score"] = "residual"  # no codebooks, no transport
+    return replace(preset, **given)

@@ -1,4 +1,4 @@
-"""Everything a run needs, in one dataclass, and the two presets."""
+"""Hold everything a run needs in one dataclass, and the two presets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hvqlib.errors import InputError
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides what a run computes. Frozen: use :func:`dataclasses.replace` for a variant.
+    """Hold everything that decides what a run computes. Frozen: use :func:`dataclasses.replace` for a variant.
 
     The defaults are the ``tiny`` preset; section numbers are those of Lu et al., NeurIPS 2023.
     """
@@ -71,6 +71,7 @@ class Config:
     bank: int = 20_000  # normal patches remembered, of all classes together
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "transport_weights", tuple(self.transport_weights))  # JSON has no tuples
         for name, hint in get_type_hints(Config).items():
             allowed = get_args(hint) if get_origin(hint) is Literal else ()
             if allowed and getattr(self, name) not in allowed:
@@ -84,6 +85,8 @@ class Config:
             raise InputError(
                 f"transport_weights {self.transport_weights} must be 0 or more, for at most {self.layers + 1} levels."
             )
+        if self.score == "released" and self.method != "hvq":
+            raise InputError(f'score "released" needs codebooks, method "{self.method}" has none: choose "residual".')
         if self.transport < 0 or self.transport_every < 1 or not self.transport_reg > 0:
             raise InputError("transport must be 0 or more, transport_every 1 or more, transport_reg above 0.")
         if not 0 <= self.seed < 2**32:
@@ -99,8 +102,7 @@ class Config:
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
             raise InputError(f"Unknown settings in the configuration: {', '.join(unknown)}.")
-        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}  # JSON has no tuples
-        return cls(**values | lists)
+        return cls(**values)
 
 
 PRESETS: dict[str, Config] = {

@@ -1,4 +1,4 @@
-"""Where data is, and how files are written: whole or not at all, by one process at a time."""
+"""Find the data folder, and write files whole or not at all, by one process at a time."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ def data_folder(make: bool = False) -> Path:
     """
     if named := os.environ.get("HVQ_DATA"):
         if not (make or Path(named).is_dir()):
-            raise InputError(f"HVQ_DATA is '{named}', which is no folder: set it to the folder that holds your data.")
+            raise InputError(
+                f"HVQ_DATA is '{named}', which is not a folder: set it to the folder that holds your data."
+            )
         return Path(named)
-    here, package = Path.cwd(), Path(__file__).resolve().parent
+    here, checkout = Path.cwd(), Path(__file__).resolve().parents[1]
     for folder in (here, *here.parents):
         if (folder / "data").is_dir():
             return folder / "data"
-    checkout = package.parent
     if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():  # never inside of site-packages
         return checkout / "data"
     if make:
         return here / "data"
     raise InputError(
         f"No data folder: HVQ_DATA is not set, neither '{here}' nor a folder above it has a folder 'data', and hvqlib "
-        f"('{package}') is not in a checkout of the project. Set HVQ_DATA, or work in a checkout."
+        f"('{checkout / 'hvqlib'}') is not in a checkout of the project. Set HVQ_DATA, or work in a checkout."
     )
 
 
@@ -60,8 +61,8 @@ def write_atomic(path: Path, content: bytes | Callable[[Path], object]) -> None:
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
         raise RunError(
-            f"{path} cannot be written ({why}): what was there is kept. Make room or choose another folder, and repeat "
-            "the command (with --resume for a training)."
+            f"{path} cannot be written ({why}): what was there is kept. Free some space or choose another folder, and "
+            "repeat the command (with --resume for a training)."
         ) from error
     finally:
         with suppress(OSError):
@@ -81,7 +82,7 @@ def sole_writer(out: Path) -> Iterator[None]:
     except Timeout:
         raise InputError(f"Another training is writing to {out}: wait for its end, or choose another --out.") from None
     except OSError as error:
-        raise InputError(f"{out} is no folder to write to ({error.strerror}): choose another --out.") from error
+        raise InputError(f"{out} is not a folder to write to ({error.strerror}): choose another --out.") from error
     try:
         if (out / "config.json").exists():  # a run's folder, and nobody else's
             for left in (*out.glob(".*.part"), *out.glob(".tmp??????")):  # ours, and those of safetensors

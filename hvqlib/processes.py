@@ -1,4 +1,4 @@
-"""Share one training among several processes, started by `torchrun --nproc-per-node N -m hvqlib train ...`.
+"""Pick the device, and share a training among processes that `torchrun --nproc-per-node N -m hvqlib train` starts.
 
 In a process alone every function here gives back what it was given. Whatever else sets torchrun's variables (RANK,
 WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) will do: PyTorch's builds for Windows have no working torchrun.
@@ -25,7 +25,9 @@ def pick_device(name: str | None) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         first = str(error).splitlines()[0]
-        raise InputError(f"The device '{name}' cannot be used here ({first}): choose cpu, or leave it out.") from None
+        raise InputError(
+            f"The device '{name or 'cuda'}' cannot be used here ({first}): choose cpu, or leave it out."
+        ) from None
     return device
 
 

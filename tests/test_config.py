@@ -12,6 +12,10 @@ def test_json_round_trip():
     assert Config.from_dict(json.loads(json.dumps(asdict(config)))) == config
 
 
+def test_weights_from_a_list_are_those_of_a_tuple():
+    assert Config(transport_weights=[0.5]) == Config(transport_weights=(0.5,))
+
+
 def test_paper_preset_is_the_published_one():
     p = PRESETS["paper"]
     assert p.backbone.split(".")[0] == "tf_efficientnet_b4"
@@ -28,6 +32,7 @@ def test_paper_preset_is_the_published_one():
         ({"steps": 0}, "steps"),
         ({"seed": -1}, "seed"),
         ({"colour": 1}, "colour"),
+        ({"method": "knn", "score": "released"}, "needs codebooks"),
     ],
 )
 def test_bad_settings_are_named(values, word):

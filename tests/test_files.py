@@ -75,5 +75,5 @@ def test_one_writer_at_a_time(tmp_path):
     assert held.returncode and "Another training is writing" in held.stderr
     assert subprocess.run(other).returncode == 0 and os.listdir(tmp_path / "run") == []
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="no folder to write to"), sole_writer(tmp_path / "file"):
+    with pytest.raises(InputError, match="not a folder to write to"), sole_writer(tmp_path / "file"):
         pass

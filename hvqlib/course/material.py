@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -53,12 +54,12 @@ def pictures() -> PictureDecoder:
 
 def features(detector: Detector, samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
     """Compute the standardised features (N, C, H, W) and the class ids (N,) of samples; kept in the cache folder."""
-    class_ids = torch.tensor([sample.class_id for sample in samples])
+    class_ids = torch.tensor([detector.classes.index(sample.class_name) for sample in samples], dtype=torch.long)
     return detector.features([sample.path for sample in samples], cache_folder()), class_ids
 
 
 class Truth(NamedTuple):
-    """What is true of N samples."""
+    """Hold what is true of N samples."""
 
     labels: np.ndarray  # (N,) int: 0 normal, 1 defective
     class_ids: np.ndarray  # (N,) int
@@ -73,7 +74,7 @@ def truth(samples: Sequence[Sample], side: int = 224, grid: int = 14) -> Truth:
     """
     if side % grid:
         raise InputError(f"side {side} is no multiple of grid {grid}: tokens would share pixels.")
-    labels, class_ids = (np.array([getattr(s, name) for s in samples], int) for name in ("label", "class_id"))
+    labels, class_ids = (np.array([getattr(s, name) for s in samples], np.int64) for name in ("label", "class_id"))
     masks = np.stack([read_mask(sample, side) for sample in samples])
     cell = side // grid
     return Truth(labels, class_ids, masks, masks.reshape(-1, grid, cell, grid, cell).mean((2, 4)))
@@ -90,9 +91,11 @@ def clean_twin(sample: Sample) -> np.ndarray:
 
     Raises InputError for a sample that is not a defective image of foundry.
     """
-    if not sample.label or not sample.path.stem.isdigit():
-        raise InputError(f"'{sample.path}' is no defective image of foundry: it has no clean twin.")
-    return draw_picture(sample.class_name, "defective", int(sample.path.stem))[0]
+    recipe = sample.path.absolute().parents[3] / "foundry.json"  # of ROOT/CLASS/test/DEFECT/NUMBER.png
+    if not sample.label or not recipe.is_file():
+        raise InputError(f"'{sample.path}' is not a defective image of foundry: it has no clean twin.")
+    seed = json.loads(recipe.read_text(encoding="utf-8"))["seed"]
+    return draw_picture(sample.class_name, "defective", int(sample.path.stem), seed)[0]
 
 
 def _part(name: str) -> Path:

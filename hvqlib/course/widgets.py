@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from math import log10
 from typing import Any
 
 import ipywidgets as ipw
@@ -61,11 +62,8 @@ def slider(label: str, value: float, low: float, high: float, step: float | None
 
 def log_slider(label: str, value: float, low: float, high: float) -> ipw.FloatLogSlider:
     """Make a slider over powers of ten, from `low` to `high`, both above 0."""
-    from math import log10
-
-    return ipw.FloatLogSlider(
-        value=value, min=log10(low), max=log10(high), step=0.05, description=label, style=WIDE, readout_format=".2g"
-    )
+    ends = {"min": log10(low), "max": log10(high)}
+    return ipw.FloatLogSlider(value=value, **ends, step=0.05, description=label, style=WIDE, readout_format=".2g")
 
 
 def choice(label: str, options: Sequence[Any]) -> ipw.Dropdown:

@@ -38,11 +38,9 @@ def load_dataset(root: str | Path, classes: Sequence[str] | str | None = None) -
     training samples only; a class without any mask has image labels only. ``ground_truth/good`` is not looked at.
     Defective images of VisA have the kinds that ``image_anno.csv`` names, or "anomaly"; those of ``bad`` have "bad".
 
-    Raises
-    ------
-    InputError : the folder is missing, holds no class, or mixes layouts; a class is not there or has no image in
-        ``train/good``; a mask has no image, or a defective image of a class with masks has none; VisA's table lacks a
-        column, or names a file that is not there.
+    Raises InputError where the folder is missing, holds no class, or mixes layouts; a class is missing, or has no image
+    in ``train/good``; a mask has no image, or a defective image of a class with masks has none; VisA's table lacks a
+    column, or names a missing file.
     """
     root = Path(root)
     _, readers = recognise(root)

@@ -43,7 +43,7 @@ everyone to accept that themselves. Four steps:
   1. Open https://www.mvtec.com/company/research/datasets/mvtec-ad in a browser.
   2. Accept the licence and download mvtec_anomaly_detection.tar.xz, the whole data set (4.9 GB).
   3. Unpack it:      hvq data get mvtec --archive mvtec_anomaly_detection.tar.xz
-  4. Look it over:   hvq data check data/mvtec"""
+  4. Inspect it:     hvq data check data/mvtec"""
 PAUSES = (1, 2, 4, 8)  # seconds to wait after failures in a row; after one more, give up
 
 

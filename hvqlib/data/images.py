@@ -25,6 +25,8 @@ def read_image(source: Picture) -> np.ndarray:
         if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
             raise InputError(f"An image should be uint8 of shape (H, W, 3), not {source.dtype} {source.shape}.")
         return source
+    if not isinstance(source, str | Path | Image.Image):
+        raise InputError(f"An image should be a file, a PIL image or an array, not {type(source).__name__}.")
     path, image = _name(source), _decode(source)
     if image.mode.startswith("I"):  # 16 bits; PIL's own conversion to 8 would clip at 255
         values = np.asarray(image).astype(np.int64)
@@ -33,7 +35,7 @@ def read_image(source: Picture) -> np.ndarray:
         return np.repeat(np.rint(values / 257).astype(np.uint8)[:, :, None], 3, axis=2)
     if image.mode == "F":
         raise InputError(f"The image '{path}' has pixels of 32-bit floats: save it with 8 or 16 bits.")
-    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+    if image.mode in ("RGBA", "RGBa", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return np.array(image.convert("RGB"))  # a copy: torch wants writable memory

@@ -66,9 +66,7 @@ def recognise(root: Path) -> tuple[str, dict[str, Callable[[], Lists]]]:
     classes : by name, sorted: a function that lists the training and test samples of its class, and raises InputError
         where that class cannot be used.
 
-    Raises
-    ------
-    InputError : the folder is missing, holds no class, or mixes layouts; VisA's table cannot be read.
+    Raises InputError where the folder is missing, holds no class, or mixes layouts, or VisA's table cannot be read.
     """
     if not root.is_dir():
         raise InputError(f"'{root}' is not a folder: give the folder that holds the class folders.")

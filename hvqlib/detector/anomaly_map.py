@@ -1,4 +1,4 @@
-"""From a map on the grid to one of the image's size, and to a score."""
+"""Enlarge maps to the image's size, and score them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is normal: mean and spread of every signal, by class and place; p-values. From normal images only."""
+"""Measure what is normal: mean and spread of every signal, by class and place; p-values. From normal images only."""
 
 from __future__ import annotations
 
@@ -102,6 +102,10 @@ class Calibration:
         away = ((chosen - mean) / spread).clamp(-1e6, 1e6)
         return (away * chosen.new_tensor(list(weights.values()))[:, None, None]).sum(1)
 
+    def normal(self, name: str) -> tuple[Tensor, Tensor]:
+        """Give the normal mean and spread, (classes, H, W) each, of the signal of that name."""
+        return self.mean[:, self.names.index(name)], self.spread[:, self.names.index(name)]
+
     def standardise(self, scores: Tensor, class_ids: Tensor) -> Tensor:
         """Make image scores (B,) comparable between classes: 0 is a normal image's mean, 1 a spread above it."""
         return (scores - self.image_mean[class_ids]) / self.image_spread[class_ids]
@@ -115,7 +119,7 @@ class Calibration:
         Source: Bates et al., "Testing for outliers with conformal p-values", 2023, section 3.
         """
         higher = len(self.scores) - torch.searchsorted(self.scores, self.standardise(scores, class_ids), right=False)
-        return self._bounds().to(higher.device)[higher]
+        return self._bounds()[higher]
 
     def _bounds(self) -> Tensor:
         """Bound the share of normal images above the highest 0, 1, ... N held-out scores, (N + 1,) float64."""
@@ -158,8 +162,11 @@ def signal_weights(config: Config, names: Sequence[str], score: str | None = Non
         if "released" not in names:
             raise InputError('score "released" needs codebooks: choose "residual" or "combined".')
         return {"released": 1.0}
-    levels = zip(names[1:], config.transport_weights, strict=False) if score == "combined" else ()
-    return {"residual": 1.0} | {name: weight for name, weight in levels if weight and name != "released"}
+    if score not in ("combined", "residual"):
+        raise InputError(f'score is {score!r}; choose "combined", "residual" or "released".')
+    levels = [name for name in names if name == "top" or name.startswith("level ")]
+    weights = zip(levels, config.transport_weights, strict=False) if score == "combined" else ()
+    return {"residual": 1.0} | {name: weight for name, weight in weights if weight}
 
 
 def collect_signals(

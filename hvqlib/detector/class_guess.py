@@ -1,4 +1,4 @@
-"""Which class an unlabelled image belongs to, from its frozen features."""
+"""Guess which class an unlabelled image belongs to, from its frozen features."""
 
 from __future__ import annotations
 

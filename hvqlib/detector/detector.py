@@ -1,4 +1,4 @@
-"""A finished run on images: what it makes of them step by step, and its verdicts."""
+"""Apply a finished run to images: what it makes of them step by step, and its verdicts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Prediction:
 
     @property
     def defective(self) -> bool:
-        """The verdict, at the false-alarm rate that was asked."""
+        """Whether the score is too high for a normal image, at the false-alarm rate that was asked for."""
         return self.p_value <= self.false_alarm + 1e-9
 
     def row(self) -> dict[str, str | float | None]:
@@ -100,7 +100,8 @@ class Detector:
         chosen = pick_device(device)
         for module in (backbone, standardize, guess, model):
             module.to(chosen).eval()
-        normal = {name: value.to(chosen) for name, value in under_prefix(tensors, "calibration.").items()}
+        on_maps = ("mean", "spread", "class_mean", "class_spread")  # the rest are a few numbers, which stay on the CPU
+        normal = {n: t.to(chosen) if n in on_maps else t for n, t in under_prefix(tensors, "calibration.").items()}
         return cls(config, classes, backbone, standardize, guess, model, Calibration(model.signal_names, **normal))
 
     @property
@@ -127,9 +128,7 @@ class Detector:
             :meth:`Calibration.p_values`). Not given: 0.05, or the least that the run's held-out images can promise.
         cache : folder in which the features of image files are kept.
 
-        Raises
-        ------
-        InputError : an image cannot be read, the run does not know a class, or cannot promise the rate.
+        Raises InputError where an image cannot be read, or the run does not know a class or cannot promise the rate.
         """
         rate = max(0.05, self.calibration.least) if false_alarm is None else false_alarm
         self.calibration.threshold(rate, torch.zeros(0, dtype=torch.long))  # an impossible rate is refused at once
@@ -198,19 +197,19 @@ class Detector:
         cache: str | Path | None = None,
         progress: bool = False,
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield anomaly maps (B, S, S), image scores (B,) and class ids (B,) of a batch after another.
+        """Yield anomaly maps (B, S, S), image scores (B,) and class ids (B,), the two on the CPU, batch by batch.
 
         Memory does not grow with the number of images. Parameters as for :meth:`judge` and :meth:`anomaly_maps`.
         """
         for features, ids in self._batches(images, class_names, cache, progress):
             maps = self.anomaly_maps(features, ids, score, normalize)
-            yield maps, image_score(maps), ids
+            yield maps, image_score(maps).cpu(), ids.cpu()
 
     def _batches(
         self, images: Sequence[Picture], class_names: ClassNames, cache: str | Path | None, progress: bool = False
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Standardised features (B, C, H, W) and class ids (B,), a batch after another."""
-        if isinstance(images, str | Path) or not hasattr(images, "__len__"):
+        if isinstance(images, str | Path) or not (hasattr(images, "__len__") and hasattr(images, "__getitem__")):
             raise InputError(f"Images come as a list, of one if need be, not as {type(images).__name__}.")
         names = [class_names] * len(images) if isinstance(class_names, str | None) else list(class_names)
         if len(names) != len(images):

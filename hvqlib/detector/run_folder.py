@@ -66,7 +66,8 @@ def read_checkpoint(run: Path) -> tuple[dict[str, Tensor], dict]:
         with safe_open(path, framework="pt") as file:
             header = file.metadata()
             state = json.loads(header["state"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies: a file that is mapped into memory cannot be replaced on Windows.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         if header.get("checksum", computed := _checksum(tensors)) != computed:  # runs of the first version have none
             raise ValueError("its checksum is wrong")
         return tensors, state
@@ -85,7 +86,7 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
 
 
 def export(run: Path, out: Path) -> None:
-    """Export a finished run, small enough to ship: what judging images needs, in float16 where that holds it.
+    """Export a finished run, small enough to ship: what judging images needs, in float16 where the values fit.
 
     It trains no further: the optimiser and the codebooks' moving sums are dropped. Raises InputError when `run` is not
     finished or `out` holds something.

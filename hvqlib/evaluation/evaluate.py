@@ -59,10 +59,7 @@ def evaluate(
     Evaluation; its `metrics` has, for each class and their mean, the seven values of METRICS (null where the class
     has no masks, or only good or only defective images), under "n" the numbers of test images, under "labels" how the
     class was known, and under "class_accuracy" the share of images whose inferred class is right (null for given).
-
-    Raises
-    ------
-    InputError : the data set has a class the run was not trained on, or no test images.
+    Raises InputError where the data set has a class that the run was not trained on, or no test images.
     """
     strange = [name for name in dataset.classes if name not in detector.classes]
     if strange:

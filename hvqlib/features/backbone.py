@@ -1,4 +1,4 @@
-"""The frozen backbone: an ImageNet network from timm.
+"""Run the frozen backbone: an ImageNet network from timm.
 
 Four feature maps (strides 2, 4, 8, 16 for an EfficientNet) are brought to one grid and
 concatenated. The network never learns, so the features of an image are computed only once.

@@ -1,4 +1,4 @@
-"""Features of images: computed once and kept on disk where there is a cache, else held in memory."""
+"""Compute features of images once, and keep them on disk where there is a cache, else in memory."""
 
 from __future__ import annotations
 
@@ -18,14 +18,11 @@ from hvqlib.features.feature_file import FeatureFile, Features
 
 # Part of the cache's name: raise it when read_image, preprocess or forward change their results.
 CACHE_VERSION = 3
+BATCH = 16  # images that go through an accelerator at once
 
 
 def features_of_images(
-    backbone: Backbone,
-    images: Sequence[Picture],
-    cache: str | Path | None = None,
-    batch_size: int = 16,
-    progress: bool = False,
+    backbone: Backbone, images: Sequence[Picture], cache: str | Path | None = None, progress: bool = False
 ) -> torch.Tensor | Features:
     """Compute the features (N, C, g, g) of images, or read them where they were computed before.
 
@@ -34,8 +31,6 @@ def features_of_images(
     images : N files; or PIL images and arrays (H, W, 3) uint8, whose features are not kept.
     cache : folder of the file in which the features of image files are kept (see `stored_features`); None keeps
         nothing. A folder that refuses gives one warning.
-    batch_size : images that go through an accelerator at once. A CPU takes them one by one, which is as fast, and
-        keeps results bit for bit the same whatever was kept before.
     progress : show a bar on stderr.
 
     Returns
@@ -50,7 +45,7 @@ def features_of_images(
         for turn in (0, 1):
             if turn == min(processes.local_rank(), 1):
                 try:
-                    stored = stored_features(backbone, files, cache, batch_size, progress)
+                    stored = stored_features(backbone, files, cache, progress)
                 except OSError as error:
                     told = f"Features cannot be kept in '{cache}': they are held in memory ({error})."
                     warnings.warn(told, stacklevel=2)
@@ -58,13 +53,13 @@ def features_of_images(
     if stored is not None:
         return stored
     features = torch.empty(len(images), backbone.channels, backbone.grid, backbone.grid)
-    for indices, values in _compute(backbone, images, range(len(images)), batch_size, progress):
+    for indices, values in _compute(backbone, images, range(len(images)), progress):
         features[indices] = values
     return features
 
 
 def stored_features(
-    backbone: Backbone, paths: Sequence[str | Path], cache: str | Path, batch_size: int = 16, progress: bool = False
+    backbone: Backbone, paths: Sequence[str | Path], cache: str | Path, progress: bool = False
 ) -> Features:
     """Keep the features (N, C, g, g) of image files on disk: computed where they are not there yet.
 
@@ -78,20 +73,20 @@ def stored_features(
     keys = [_key(path) for path in paths]
     rows = [file.find(key) for key in keys]
     missing = [i for i, row in enumerate(rows) if row is None]
-    for indices, values in _compute(backbone, paths, missing, batch_size, progress):
+    for indices, values in _compute(backbone, paths, missing, progress):
         for i, value in zip(indices, values, strict=True):
             rows[i] = file.write(keys[i], value)
     return Features(file, rows)  # type: ignore[arg-type]  # no None is left
 
 
 def _compute(
-    backbone: Backbone, images: Sequence[Picture], which: Sequence[int], batch_size: int, progress: bool
+    backbone: Backbone, images: Sequence[Picture], which: Sequence[int], progress: bool
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     """Yield indices, of `which`, and their features (b, C, g, g), a batch at a time."""
     from tqdm.auto import tqdm
 
     device = next(backbone.parameters()).device
-    step = 1 if device.type == "cpu" else batch_size
+    step = 1 if device.type == "cpu" else BATCH  # one by one is as fast there, and the bits never depend on neighbours
     done = len(images) - len(which)
     with tqdm(total=len(images), initial=done, desc="features", unit="image", disable=not progress) as bar:
         for start in range(0, len(which), step):

@@ -1,4 +1,4 @@
-"""The whole model: features and class ids in; reconstruction, codes and signals out."""
+"""Assemble the whole model: features and class ids in; reconstruction, codes and signals out."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class HVQTrans(nn.Module):
         transport loss of every level. Paper, equation 6 and section 3.3."""
         output = self(features, class_ids)
         loss = (output.reconstruction.float() - features).square().mean() + self.config.commitment * output.commitment
-        if transport and self.quantizer is not None:
+        if transport and self.quantizer is not None and len(features):
             for tokens, quantizer in zip(output.tokens, self.quantizer.quantizers, strict=True):
                 moved = transport_loss(tokens, quantizer.codebook, self.switch(class_ids), self.config.transport_reg)
                 loss = loss + transport * moved

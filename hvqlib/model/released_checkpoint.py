@@ -1,4 +1,4 @@
-"""Reads a state dict with the names of the authors' release into HVQTrans: names and shapes only, no code of theirs."""
+"""Read a state dict with the names of the authors' release into HVQTrans: names and shapes only, no code of theirs."""
 
 from __future__ import annotations
 

@@ -142,6 +142,8 @@ def balanced_plan(tokens: Tensor, mass: Tensor, prototypes: Tensor, reg: float) 
     return costs / unit, solution.plan
 
 
+@torch.autocast("cpu", enabled=False)
+@torch.autocast("cuda", enabled=False)
 def transport_loss(tokens: Tensor, codebook: Tensor, class_ids: Tensor, reg: float) -> Tensor:
     """Compute the cost () of the balanced plan from a class's tokens to its prototypes, the mean over classes.
 

@@ -36,7 +36,7 @@ class NearestNeighbour(nn.Module):
         for i in image.unique().tolist():
             patches = features[i].permute(1, 2, 0).flatten(0, 1)  # (H W, C)
             bank[image == i] = patches[position[image == i]]
-        self.bank = bank
+        self.bank.copy_(bank)
 
     @torch.no_grad()
     def signals(self, features: Tensor, class_ids: Tensor, wanted: Collection[str] | None = None) -> dict[str, Tensor]:

@@ -25,7 +25,6 @@ from hvqlib.features.standardize import Standardize
 from hvqlib.files import sole_writer
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.processes import pick_device
-from hvqlib.rivals.nearest_neighbour import NearestNeighbour
 from hvqlib.training.training_loop import TrainingLoop
 
 
@@ -62,22 +61,18 @@ def train(
 
     Returns
     -------
-    The run folder, with config.json and checkpoint.safetensors.
+    The run folder, with config.json and checkpoint.safetensors. Several processes, started by ``torchrun``, share each
+    batch: `config.batch_size` is that of all together. Process 0 writes; the transport loss is of each one's part.
 
     Raises
     ------
     InputError : `out` holds another run, or one that another process trains, or the images or settings changed since it
         was started.
     RunError : the loss is not finite; the last good checkpoint is kept.
-
-    Notes
-    -----
-    Several processes, started by ``torchrun``, share each batch: `config.batch_size` is that of all together.
-    Process 0 writes. The transport loss is taken over each process's part.
     """
     began, out = time.monotonic(), Path(out)
     if minutes is not None and not minutes > 0:
-        raise InputError(f"--minutes is {minutes}; it must be above 0.")
+        raise InputError(f"minutes is {minutes}; it must be above 0.")
     chosen = processes.join(cpu=device == "cpu") or pick_device(device)
     if processes.size() > 1 and config.update == "balanced":
         raise InputError('update "balanced" needs whole batches: train in one process, or with update "nearest".')
@@ -114,7 +109,7 @@ def train(
             calibration = Calibration.fit(config, signals, class_ids, held, len(dataset.classes))
             return {f"calibration.{name}": value for name, value in calibration.tensors().items()}
 
-        if isinstance(model, NearestNeighbour):
+        if not isinstance(model, HVQTrans):
             model.fit(seen)
             if processes.rank() == 0:
                 tensors = with_prefix("model", model) | extra | calibrate()

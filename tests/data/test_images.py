@@ -150,6 +150,12 @@ def test_an_image_in_memory_is_read_as_its_file_is(tmp_path):
         read_image(Image.fromarray(np.zeros((3, 4), np.float32)))
 
 
+@pytest.mark.parametrize("wrong", [None, 3, {"a": 1}])
+def test_what_is_no_image_at_all_is_named(wrong):
+    with pytest.raises(InputError, match=f"not {type(wrong).__name__}"):
+        read_image(wrong)
+
+
 @pytest.mark.parametrize("wrong", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4, 3))])
 def test_an_array_of_another_shape_or_type_is_refused(wrong):
     with pytest.raises(InputError, match=r"uint8 of shape \(H, W, 3\), not"):

@@ -83,6 +83,13 @@ def test_the_score_needs_no_signal_of_weight_zero(fitted):
     assert signal_weights(replace(CONFIG, transport_weights=(0.0, 3.0)), NAMES) == {"residual": 1, "level 0": 3}
     assert signal_weights(CONFIG, NAMES, "released") == {"released": 1}
     assert signal_weights(CONFIG, NAMES, "residual") == signal_weights(CONFIG, NAMES[:1]) == {"residual": 1}
+    with pytest.raises(InputError, match="score is 'realeased'"):
+        signal_weights(CONFIG, NAMES, "realeased")
+    assert signal_weights(replace(CONFIG, transport_weights=(1.0, 1.0, 1.0)), (*NAMES, "newer")).keys() == set(
+        NAMES[:3]
+    )
+    mean, spread = calibration.normal("level 0")
+    assert torch.equal(mean, calibration.mean[:, 2]) and torch.equal(spread, calibration.spread[:, 2])
     whole = named(signals)
     for score in ("combined", "residual", "released"):
         some = {name: whole[name] for name in signal_weights(CONFIG, NAMES, score)}

@@ -64,7 +64,7 @@ def test_cache_gives_the_same_numbers(small, paths, tmp_path, monkeypatch):
     cache = tmp_path / "deep" / "cache"
     plain = features_of_images(small, paths)
     features_of_images(small, paths[1:3], cache)  # some are kept, some are not
-    assert torch.equal(features_of_images(small, paths, cache, batch_size=2)[:], plain)
+    assert torch.equal(features_of_images(small, paths, cache)[:], plain)
     (file,) = cache.glob("*.features")
     assert file.stat().st_size == 5 * (64 + 4 * plain[0].numel())
     monkeypatch.setattr(Backbone, "forward", lambda *args: pytest.fail("computed again"))
@@ -132,7 +132,7 @@ def test_whatever_changes_the_features_changes_the_record(small, paths, tmp_path
 def test_cache_folder_that_refuses(small, paths, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.warns(UserWarning, match="cannot be kept in") as caught:
-        features = features_of_images(small, paths, tmp_path / "file" / "cache", batch_size=2)
+        features = features_of_images(small, paths, tmp_path / "file" / "cache")
     assert len(caught) == 1
     assert torch.equal(features, features_of_images(small, paths))
 

@@ -114,6 +114,12 @@ def test_the_transport_loss_reaches_the_encoder():
     assert more > plain and slope.isfinite().all() and slope.abs().sum() > 0
 
 
+def test_a_batch_without_images_has_no_transport_loss():
+    model = HVQTrans(SMALL, 6, 2).eval()  # what a process gets when images are fewer than processes
+    output = model.loss(torch.zeros(0, 6, 4, 4), torch.zeros(0, dtype=torch.long), transport=0.5)[1]
+    assert output.reconstruction.shape == (0, 6, 4, 4)
+
+
 @pytest.mark.parametrize("value", [0.0, 1e30, -1e30, float("inf"), float("nan")])
 @pytest.mark.parametrize("classes", [1, 3])
 def test_signals_are_finite_whatever_comes_in(value, classes):

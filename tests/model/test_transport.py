@@ -210,3 +210,11 @@ def test_scores_are_finite_whatever_comes_in(tokens, prototypes, kind, dtype, de
         assert moves.isfinite().all() and plans.isfinite().all() and (plans >= 0).all()
         assert transport_score(moves, plans).isfinite().all()
     assert released_score(tensor(tokens, 3), tensor(prototypes, 4)).isfinite().all()
+
+
+def test_the_loss_is_the_same_under_autocast():
+    torch.manual_seed(0)
+    tokens, codebook = torch.randn(2, 9, 4) * 0.02 + 5, torch.randn(1, 6, 4) * 0.02 + 5  # small costs, far from 0
+    plain = transport_loss(tokens, codebook, torch.zeros(2, dtype=torch.long), 0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(transport_loss(tokens, codebook, torch.zeros(2, dtype=torch.long), 0.5), plain)

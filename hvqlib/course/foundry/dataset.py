@@ -61,10 +61,10 @@ def draw_foundry(root: str | Path, seed: int = 0, counts: dict[str, int] = COUNT
     """
     if not 0 <= seed < 2**32:
         raise InputError(f"seed is {seed}; it must be from 0 to {2**32 - 1}.")
-    root = Path(root)
+    root = Path(root).resolve()
     recipe = {"data_set": "foundry", "version": VERSION, "seed": seed, "counts": counts}
     with suppress(OSError, ValueError):  # no such file, or not ours
-        if json.loads((root / "foundry.json").read_text()) == recipe:
+        if json.loads((root / "foundry.json").read_text(encoding="utf-8")) == recipe:
             return False
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(
@@ -74,10 +74,11 @@ def draw_foundry(root: str | Path, seed: int = 0, counts: dict[str, int] = COUNT
     shutil.rmtree(beside, ignore_errors=True)
     try:
         jobs = [(beside, seed, job) for job in pictures_to_draw(counts)]
+        number = workers or min(os.cpu_count() or 1, 32)  # Windows allows 61
         # One thread a process: matrix products of 256 x 256 are not worth two, and the spinning doubles the time.
-        with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), threadpool_limits, (1,)) as pool:
+        with ProcessPoolExecutor(number, get_context("spawn"), threadpool_limits, (1,)) as pool:
             list(pool.map(_save, jobs, chunksize=8))
-        (beside / "foundry.json").write_text(json.dumps(recipe, indent=2) + "\n")
+        (beside / "foundry.json").write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
         if root.exists():
             root.rmdir()  # empty
         beside.rename(root)
