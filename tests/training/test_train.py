@@ -75,7 +75,7 @@ def test_a_watcher_sees_every_step_and_may_stop_the_run(small_data, small_config
 
 
 def test_sigkill_at_a_random_moment_then_resume_is_bit_identical(small_data, tmp_path, monkeypatch):
-    """Four kills of the real command, each somewhere in start-up, training or writing; then one run to the end."""
+    """Two kills of the real command, each somewhere in start-up, training or writing; then one run to the end."""
     command = [
         sys.executable, "-c",
         "import sys; from dataclasses import replace; from hvqlib import config, cli;"
@@ -88,7 +88,7 @@ def test_sigkill_at_a_random_moment_then_resume_is_bit_identical(small_data, tmp
     began = time.monotonic()
     subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
     length = time.monotonic() - began
-    for part in (0.55, 0.7, 0.8, 0.9):
+    for part in (0.65, 0.9):
         process = subprocess.Popen([*command, str(tmp_path / "cut")], stderr=subprocess.DEVNULL)
         time.sleep(length * part)
         process.kill()
@@ -161,7 +161,7 @@ def test_two_trainings_in_one_folder(small_data, small_config, tmp_path):
 
     trained(replace(small_config, steps=2), small_data, tmp_path / "run", watch=watch)
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="no folder to write to"):
+    with pytest.raises(InputError, match="not a folder to write to"):
         trained(small_config, small_data, tmp_path / "file")
 
 
