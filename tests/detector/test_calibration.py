@@ -87,8 +87,6 @@ def test_the_score_needs_no_signal_of_weight_zero(fitted):
         signal_weights(CONFIG, NAMES, "realeased")
     more = signal_weights(replace(CONFIG, layers=4, transport_weights=(1.0,) * 5), (*NAMES, "newer"))
     assert more.keys() == set(NAMES[:3])
-        NAMES[:3]
-    )
     mean, spread = calibration.normal("level 0")
     assert torch.equal(mean, calibration.mean[:, 2]) and torch.equal(spread, calibration.spread[:, 2])
     whole = named(signals)
