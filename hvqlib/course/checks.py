@@ -54,6 +54,6 @@ def _difference(answer: Any, right: Any, tolerance: float) -> str:
     finite = np.abs(y[np.isfinite(y)])
     if off.max() <= tolerance * max(1.0, float(finite.max(initial=0.0))):
         return ""
-    place = np.unravel_index(off.argmax(), off.shape)
-    where = f" at {tuple(int(i) for i in place)}" if place else ""
-    return f"it is {x[place]:.4g}{where}, and should be {y[place]:.4g}"
+    index = np.unravel_index(off.argmax(), off.shape)
+    where = f" at {tuple(int(i) for i in index)}" if index else ""
+    return f"it is {x[index]:.4g}{where}, and should be {y[index]:.4g}"

@@ -131,10 +131,10 @@ class VectorQuantizer(nn.Module):
         error = (tokens - self.lookup(ids, class_ids)).square().sum(-1) + 1e-12  # (B, L)
         (error, begin), (class_ids, _) = processes.gather_rows(error), processes.gather_rows(class_ids)
         image = processes.from_first(torch.multinomial((dead[:, None] == class_ids) * error.mean(1), 1)[:, 0])
-        place = processes.from_first(torch.multinomial(error[image], 1)[:, 0])
+        token = processes.from_first(torch.multinomial(error[image], 1)[:, 0])
         mine = (image >= begin) & (image < begin + len(tokens))  # in this process's part of the batch
         chosen = tokens.new_zeros(len(dead), tokens.shape[-1])
-        chosen[mine] = tokens[image[mine] - begin, place[mine]]
+        chosen[mine] = tokens[image[mine] - begin, token[mine]]
         processes.sum_over(chosen)
         self.codebook[dead, code] = chosen
         self.cluster_size[dead, code] = mean[dead]

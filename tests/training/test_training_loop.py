@@ -1,4 +1,4 @@
-"""The order of an epoch and the learning rate; what the loop does is seen in test_train and test_parallel."""
+"""The order of an epoch and the learning rate; what the loop does is seen in test_train and test_processes."""
 
 import pytest
 import torch
