@@ -27,12 +27,13 @@ from pathlib import Path
 import torch
 
 from benchmarks.measure import PeakMemory, commit, processor_name
+from hvqlib.cli import exit_status
 from hvqlib.config import Config
 from hvqlib.course.results import COLUMNS, KEY, read_rows
 from hvqlib.data.dataset import AnomalyDataset, load_dataset
 from hvqlib.detector.detector import Detector
 from hvqlib.detector.run_folder import read_checkpoint
-from hvqlib.errors import InputError, RunError
+from hvqlib.errors import InputError
 from hvqlib.evaluation.evaluate import evaluate
 from hvqlib.features.extraction import features_of_images
 from hvqlib.files import data_folder, write_atomic
@@ -224,27 +225,22 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    try:
-        options = parser().parse_args(arguments)
-        if options.workers < 1:
-            raise InputError(f"--workers is {options.workers}; it must be 1 or more.")
-        seeds, steps = _numbers("seeds", options.seeds), _numbers("steps", options.steps)
-        variants = options.variants.split(",") if options.variants else list(VARIANTS)
-        out = options.out or data_folder(make=True) / "results" / "ablations.csv"
-        cache = options.cache or data_folder(make=True) / "cache"
-        trained = ablate(options.data, out, variants, seeds, steps, options.workers, cache)
-        if options.json:
-            print(json.dumps({"trained": trained, "rows": str(out)}, indent=2))
-        return 0
-    except InputError as error:
-        return _fail(str(error), 2)
-    except RunError as error:
-        return _fail(str(error), 1)
-    except OSError as error:
-        where = f" at '{error.filename}'" if error.filename else ""
-        return _fail(f"The system refused{where} ({error.strerror or error}): look at that place, and try again.", 1)
-    except KeyboardInterrupt:
-        return _fail("stopped; repeated, it goes on with the rows that are not there yet.", 1)
+    stopped = "stopped; repeated, it computes the rows that are missing."
+    return exit_status("benchmarks.ablate", lambda: _command(arguments), stopped)
+
+
+def _command(arguments: Sequence[str] | None) -> None:
+    """Do what the options ask for."""
+    options = parser().parse_args(arguments)
+    if options.workers < 1:
+        raise InputError(f"--workers is {options.workers}; it must be 1 or more.")
+    seeds, steps = _numbers("seeds", options.seeds), _numbers("steps", options.steps)
+    variants = options.variants.split(",") if options.variants else list(VARIANTS)
+    out = options.out or data_folder(make=True) / "results" / "ablations.csv"
+    cache = options.cache or data_folder(make=True) / "cache"
+    trained = ablate(options.data, out, variants, seeds, steps, options.workers, cache)
+    if options.json:
+        print(json.dumps({"trained": trained, "rows": str(out)}, indent=2))
 
 
 def _numbers(name: str, text: str) -> list[int]:
@@ -253,11 +249,6 @@ def _numbers(name: str, text: str) -> list[int]:
         return [int(number) for number in text.split(",")]
     except ValueError as error:
         raise InputError(f"--{name} is {text}; give whole numbers with commas between them.") from error
-
-
-def _fail(sentence: str, status: int) -> int:
-    print(f"benchmarks.ablate: {sentence}", file=sys.stderr)
-    return status
 
 
 if __name__ == "__main__":

@@ -14,31 +14,35 @@ from hvqlib.errors import InputError, RunError
 TYPE_CHECKING = False  # as in cli_options
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    stopped = "stopped; a download resumes where it left off when repeated, a training with --resume."
+    return exit_status("hvq", lambda: _run(parser().parse_args(arguments)), stopped)
+
+
+def exit_status(command: str, action: Callable[[], object], stopped: str) -> int:
+    """Run the action of a command and return its exit status; an error is told in one sentence."""
     try:
-        options = parser().parse_args(arguments)
-        name = options.name if options.command == "data" else options.command
-        {"foundry": _foundry, "check": _check, "get": _get, "train": _train, "evaluate": _evaluate,
-         "predict": _predict, "export": _export}[name](options)  # fmt: skip
+        action()
         return 0
-    except InputError as error:
-        return _fail(str(error), 2)
-    except RunError as error:
-        return _fail(str(error), 1)
+    except (InputError, RunError) as error:
+        sentence, status = str(error), 2 if isinstance(error, InputError) else 1
     except OSError as error:
         where = f" at '{error.filename}'" if error.filename else ""
-        return _fail(f"The system refused{where} ({error.strerror or error}): check that place, and try again.", 1)
+        sentence, status = f"The system refused{where} ({error.strerror or error}): check that place, and try again.", 1
     except KeyboardInterrupt:
-        return _fail("stopped; a download resumes where it left off when repeated, a training with --resume.", 1)
-
-
-def _fail(sentence: str, status: int) -> int:
-    print(f"hvq: {sentence}", file=sys.stderr)
+        sentence, status = stopped, 1
+    print(f"{command}: {sentence}", file=sys.stderr)
     return status
+
+
+def _run(options: argparse.Namespace) -> None:
+    name = options.name if options.command == "data" else options.command
+    {"foundry": _foundry, "check": _check, "get": _get, "train": _train, "evaluate": _evaluate,
+     "predict": _predict, "export": _export}[name](options)  # fmt: skip
 
 
 def _foundry(options: argparse.Namespace) -> None:
@@ -53,7 +57,7 @@ def _check(options: argparse.Namespace) -> None:
     from hvqlib.data.inspection import inspect_folder, report_table
 
     report = inspect_folder(options.folder)
-    print(_json(report).decode() if options.json else report_table(report))
+    print(_json(report) if options.json else report_table(report))
     if not report["usable"]:
         raise InputError(f"'{options.folder}' cannot be used yet: see what is marked as a problem.")
 
@@ -97,7 +101,7 @@ def _train(options: argparse.Namespace) -> None:
         curves(tensors["history"].numpy(), options.out / "curves.png")
     print(f"{options.out}: {state['step']} steps, {state['seconds']:.0f} s", file=sys.stderr)
     if options.json:
-        _print({"run": str(options.out), **state})
+        print(_json({"run": str(options.out), **state}))
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -119,12 +123,12 @@ def _evaluate(options: argparse.Namespace) -> None:
         labels=options.labels,
         progress=True,
     )
-    text = _json(result.metrics)
+    text = (_json(result.metrics) + "\n").encode()
     for path in filter(None, (options.run / "metrics.json", options.json)):
         write_atomic(Path(path), text)
     gallery(result.examples, options.run / "gallery.png")
     if options.json == "":
-        return _print(result.metrics)
+        return print(_json(result.metrics))
     print(metrics_table(result.metrics))
     if options.labels == "inferred":
         shares = [f"{k} {'n/a' if v is None else f'{v:.3f}'}" for k, v in result.metrics["class_accuracy"].items()]
@@ -153,9 +157,9 @@ def _predict(options: argparse.Namespace) -> None:
                 print(
                     f"{row['verdict']:9}  p {verdict.p_value:.3f}  {verdict.score:8.3f}  {verdict.class_name}  {path}"
                 )
-    write_atomic(options.out / "scores.json", _json(rows))
+    write_atomic(options.out / "scores.json", (_json(rows) + "\n").encode())
     if options.json:
-        _print(rows)
+        print(_json(rows))
     else:
         print(f"{options.out}: heat maps and scores.json", file=sys.stderr)
 
@@ -166,14 +170,10 @@ def _export(options: argparse.Namespace) -> None:
     export(options.run, options.out)
     print(f"{options.out}: exported", file=sys.stderr)
     if options.json:
-        _print({"run": str(options.out)})
+        print(_json({"run": str(options.out)}))
 
 
-def _json(result: object) -> bytes:
+def _json(result: object) -> str:
     import json
 
-    return (json.dumps(result, indent=2) + "\n").encode()
-
-
-def _print(result: object) -> None:
-    print(_json(result).decode(), end="")
+    return json.dumps(result, indent=2)

@@ -25,7 +25,7 @@ def test_pictures_are_nearer_to_their_image_than_the_mean_image_is_and_load_agai
     images = [read_image(sample.path) for sample in dataset.train]
     drawn = decoder.draw(detector.features(images))
     truth = np.stack([Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR) for image in images])
-    assert np.abs(drawn - truth.astype(float)).mean() < 0.8 * np.abs(truth - truth.mean(0)).mean()
+    assert np.abs(drawn - truth.astype(float)).mean() < 0.7 * np.abs(truth - truth.mean(0)).mean()
     assert np.abs(PictureDecoder.load(out).draw(detector.features(images)).astype(int) - drawn).max() <= 3
 
 

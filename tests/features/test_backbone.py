@@ -10,23 +10,9 @@ import torch.nn.functional as F
 from hvqlib.features.backbone import Backbone
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def lite() -> Backbone:
     return Backbone()
-
-
-@pytest.fixture(scope="module")
-def small() -> Backbone:
-    torch.manual_seed(0)
-    return Backbone(image_size=64, grid=4, weights="random")
 
 
 def test_maps_are_brought_to_the_grid_and_joined(lite):

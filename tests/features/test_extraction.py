@@ -16,20 +16,6 @@ from hvqlib.features.backbone import Backbone
 from hvqlib.features.extraction import features_of_images, stored_features
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def small() -> Backbone:
-    torch.manual_seed(0)
-    return Backbone(image_size=64, grid=4, weights="random")
-
-
 @pytest.fixture
 def paths(tmp_path) -> list[Path]:
     rng = np.random.default_rng(0)
