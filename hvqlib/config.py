@@ -31,6 +31,7 @@ class Config:
     feedforward: int = 256
     layers: int = 4  # encoder layers, decoder layers, and so levels of codebooks
     dropout: float = 0.0  # on sublayer outputs; attention weights are never dropped (it is slow and buys nothing)
+    bottleneck: float = 0.2  # dropout between encoder and decoder, for method "dropout" (Dinomaly, CVPR 2025)
 
     # Codebooks (section 3.2)
     codes: int = 512  # K, a level and class
@@ -67,8 +68,11 @@ class Config:
     transport_weights: tuple[float, ...] = (0.5,)  # of the transport scores: top, then deep to shallow; the rest 0
     normalize: bool = True  # by a class's normal mean and spread at each position; else by the class's alone
 
-    # Nearest-neighbour baseline
+    # Rivals; residual codebooks have `codes` codes a stage
     bank: int = 20_000  # normal patches remembered, of all classes together
+    coreset: bool = True  # chosen by k-center, each far from the others; else at random
+    stages: int = 3  # codebooks one after another, each of what is left by those before; 1 to 3
+    components: int = 64  # of a picture's PCA, at most; as many as give 97 % of the variance
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "transport_weights", tuple(self.transport_weights))  # JSON has no tuples
@@ -76,9 +80,14 @@ class Config:
             allowed = get_args(hint) if get_origin(hint) is Literal else ()
             if allowed and getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
-        for name in ("image_size", "grid", "width", "heads", "feedforward", "layers", "codes", "batch_size", "bank"):
+        sizes = ("image_size", "grid", "width", "heads", "feedforward", "layers", "codes", "batch_size")
+        for name in (*sizes, "bank", "components"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
+        if not 1 <= self.stages <= 3:
+            raise InputError(f"stages is {self.stages}; it must be 1, 2 or 3.")
+        if not 0 <= self.bottleneck < 1:
+            raise InputError(f"bottleneck is {self.bottleneck}; it must be from 0 to below 1.")
         if self.width % 2 or self.width % self.heads:
             raise InputError(f"width {self.width} must be even and a multiple of heads ({self.heads}).")
         if len(self.transport_weights) > self.layers + 1 or min(self.transport_weights, default=0) < 0:
