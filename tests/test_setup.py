@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "data": {"root"},
     "features": {"root", "data"},
     "model": {"root"},
-    "rivals": {"root"},
+    "rivals": {"root", "model"},
     "detector": {"root", "data", "features", "model", "rivals"},
     "training": {"root", "data", "features", "model", "rivals", "detector"},
     "evaluation": {"root", "data", "detector"},

@@ -1,46 +1,82 @@
-"""Nearest neighbour: the distance to the nearest normal patch, one bank for all classes, nothing learned."""
+"""Nearest neighbour: the nearest of remembered normal patches, a bank a class, nothing learned."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hvqlib.config import Config
+from hvqlib.model.codebooks import nearest
+from hvqlib.rivals.rival import Rival, draw_patches, patches_of
+
+CANDIDATES = 50_000  # patches of a class that k-center chooses from; of more, these are drawn at random first
+PROJECTED = 64  # dimensions in which k-center measures distances
 
 
-class NearestNeighbour(nn.Module):
-    """Measure the distance (B, H, W) from each patch to the nearest in a bank (bank, C) of normal patches.
+class NearestNeighbour(Rival):
+    """Expect at each place the nearest patch of a bank of normal ones of the class, (bank / classes, C).
 
-    A plain relative of PatchCore (Roth et al., CVPR 2022): patches drawn at random instead of a coreset, and, like
-    the models it is compared with, one bank for all classes.
+    PatchCore (Roth et al., CVPR 2022) without its mean of 3 x 3 places and its weighting of the image score: the bank
+    is chosen by greedy k-center on a random projection to 64 dimensions, from at most 50,000 patches of the class drawn
+    at random; or all of it at random, where the configuration has `coreset` off. Fewer patches are repeated.
+
+    Buffers: `bank` (classes, M, C); `image` (classes, M), the row in `fit` of the image a patch is from, or -1. An
+    image that was fitted to is judged without its own patches; if there are no others, by zeros.
     """
 
     bank: Tensor
-    signal_names = ("residual",)
+    image: Tensor
 
     def __init__(self, config: Config, channels: int, classes: int) -> None:
-        super().__init__()
-        self.config = config
-        self.register_buffer("bank", torch.zeros(config.bank, channels))
+        super().__init__(config, channels, classes)
+        size = max(1, config.bank // classes)
+        self.register_buffer("bank", torch.zeros(classes, size, channels))
+        self.register_buffer("image", torch.full((classes, size), -1))
 
-    def fit(self, features: Tensor | Sequence[Tensor]) -> None:
-        """Fill the bank with random patches of standardised features (N, C, H, W) (repeated when there are few)."""
-        channels, height, width = features[0].shape
-        positions = height * width
-        draw = torch.randperm(len(features) * positions)
-        draw = draw.repeat(-(-len(self.bank) // len(draw)))[: len(self.bank)]
-        image, position = draw // positions, draw % positions
-        bank = torch.empty(len(draw), channels)
-        for i in image.unique().tolist():
-            patches = features[i].permute(1, 2, 0).flatten(0, 1)  # (H W, C)
-            bank[image == i] = patches[position[image == i]]
-        self.bank.copy_(bank)
+    def fit_class(self, class_id: int, features: Tensor | Sequence[Tensor], rows: Sequence[int]) -> None:
+        """Fill the bank of one class."""
+        size = self.bank.shape[1]
+        patches, image = draw_patches(features, rows, CANDIDATES if self.config.coreset else size)
+        patches, image = patches.to(self.bank.device), image.to(self.bank.device)
+        chosen = torch.arange(size, device=image.device) % len(patches)
+        if size < len(patches):
+            chosen = k_center(project(patches), size)
+        self.bank[class_id], self.image[class_id] = patches[chosen], image[chosen]
 
-    @torch.no_grad()
-    def signals(self, features: Tensor, class_ids: Tensor, wanted: Collection[str] | None = None) -> dict[str, Tensor]:
-        """Measure the "residual": the distance (B, H, W) from each patch to the nearest in the bank."""
-        patches = features.permute(0, 2, 3, 1)  # (B, H, W, C)
-        nearest = [torch.cdist(p.flatten(0, 1), self.bank).amin(1).view(p.shape[:2]) for p in patches]
-        return {"residual": torch.stack(nearest)}
+    def expect(self, features: Tensor, class_id: int, own: int) -> Tensor:
+        """Find the nearest patch (C, H, W) of the bank of the class, at each place."""
+        bank = self.bank[class_id]
+        if own >= 0:
+            bank = bank[self.image[class_id] != own]
+        if not len(bank):
+            return torch.zeros_like(features)
+        return bank[nearest(patches_of(features)[None], bank[None])[0]].T.view_as(features)
+
+
+def project(points: Tensor) -> Tensor:
+    """Project points (N, C) at random to (N, 64), which keeps distances roughly; fewer dimensions stay as they are."""
+    channels = points.shape[1]
+    if channels <= PROJECTED:
+        return points
+    return points @ (torch.randn(channels, PROJECTED) / PROJECTED**0.5).to(points.device)
+
+
+def k_center(points: Tensor, k: int) -> Tensor:
+    """Choose k of points (N, D), their indices (k,): a random one, then always that furthest from all chosen before.
+
+    Each step is one product of the points with a vector, and the memory that of the points. Whatever the points, the
+    largest distance to the nearest chosen one is at most twice the least possible.
+    Source: Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985.
+    """
+    squares = points.square().sum(1)  # (N,)
+    distance = torch.full_like(squares, torch.inf)  # squared, to the nearest chosen one
+    chosen = torch.randint(len(points), (k,)).to(points.device)
+    for i in range(k):
+        if i:
+            chosen[i] = distance.argmax()
+        last = chosen[i]
+        step = torch.addmv(squares, points, points[last], alpha=-2).add_(squares[last])  # |p - c|^2
+        torch.minimum(distance, step, out=distance)
+    return chosen
