@@ -76,7 +76,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=_path, required=True, metavar="RUN", help="run folder to make")
     train.add_argument("--preset", choices=["paper", "tiny"], default="tiny",
                        help="default: tiny (a CPU, minutes); paper: as published (a GPU, hours)")  # fmt: skip
-    train.add_argument("--method", choices=["hvq", "continuous", "knn"], help="default: hvq; the others are rivals")
+    train.add_argument("--method", choices=["hvq", "continuous", "dropout", "knn", "kmeans", "place", "pca"],
+                       help="default: hvq; its network without codebooks, or with dropout in their place; or a rival: "
+                       "nearest patch, residual codebooks, mean of the place, PCA of the picture")  # fmt: skip
     train.add_argument("--backbone", metavar="NAME", help="a timm model; default: the preset's")
     train.add_argument("--codes", type=int, metavar="K", help="prototypes a level and class; more, if normal images "
                        "of a class differ much, at a cost in memory; default: the preset's")  # fmt: skip

@@ -16,7 +16,9 @@ class Config:
     """
 
     # What is trained
-    method: Literal["hvq", "continuous", "knn"] = "hvq"  # continuous: quantisers passed through; knn: nearest patch
+    # hvq: the paper's; continuous: its quantisers passed through; dropout: that, with dropout in their place; the rest
+    # are rivals without a network: nearest patch, residual codebooks, mean of the place, PCA of the whole picture
+    method: Literal["hvq", "continuous", "dropout", "knn", "kmeans", "place", "pca"] = "hvq"
     seed: int = 0
 
     # Images and frozen features (section 4.1)

@@ -18,14 +18,22 @@ from hvqlib.errors import InputError
 from hvqlib.files import write_atomic
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.rivals.nearest_neighbour import NearestNeighbour
+from hvqlib.rivals.picture_pca import PicturePCA
+from hvqlib.rivals.place_mean import PlaceMean
+from hvqlib.rivals.residual_codebooks import ResidualCodebooks
+from hvqlib.rivals.rival import Rival
 
 FORMAT = 1
+METHODS: dict[str, type[HVQTrans] | type[Rival]] = {  # by `Config.method`
+    "hvq": HVQTrans, "continuous": HVQTrans, "dropout": HVQTrans, "knn": NearestNeighbour,
+    "kmeans": ResidualCodebooks, "place": PlaceMean, "pca": PicturePCA,
+}  # fmt: skip
 TRAINING_ONLY = ("cluster_sum", "usage")  # buffers that judging images does not need
 
 
-def build_model(config: Config, channels: int, classes: int) -> HVQTrans | NearestNeighbour:
-    """Build the untrained model of a configuration."""
-    return (NearestNeighbour if config.method == "knn" else HVQTrans)(config, channels, classes)
+def build_model(config: Config, channels: int, classes: int) -> HVQTrans | Rival:
+    """Build the untrained model of a configuration, or the rival that it names."""
+    return METHODS[config.method](config, channels, classes)
 
 
 def write_run(out: Path, config: Config, classes: tuple[str, ...], channels: int, fingerprint: str) -> None:
