@@ -32,13 +32,13 @@ from hvqlib.config import Config
 from hvqlib.course.results import COLUMNS, KEY, read_rows
 from hvqlib.data.dataset import AnomalyDataset, load_dataset
 from hvqlib.detector.detector import Detector
-from hvqlib.detector.run_folder import read_checkpoint
+from hvqlib.detector.run_folder import METHODS, read_checkpoint
 from hvqlib.errors import InputError
 from hvqlib.evaluation.evaluate import evaluate
 from hvqlib.features.extraction import features_of_images
 from hvqlib.files import data_folder, write_atomic
-from hvqlib.rivals.nearest_neighbour import NearestNeighbour
-from hvqlib.training.train import held_out, train
+from hvqlib.rivals.rival import Rival
+from hvqlib.training.train import held_out, recalibrate, train
 
 # What each variant changes in the configuration.
 VARIANTS: dict[str, dict] = {
@@ -59,13 +59,24 @@ VARIANTS: dict[str, dict] = {
     "sampled features": {"pooling": "bilinear"},
     "lite1": {"backbone": "tf_efficientnet_lite1"},
     "lite2": {"backbone": "tf_efficientnet_lite2"},
+    "Muon": {"optimizer": "muon", "lr": 1e-2},
     "continuous": {"method": "continuous", "score": "residual"},
+    "continuous with dropout": {"method": "dropout", "score": "residual"},
     "nearest neighbour": {"method": "knn", "score": "residual"},
+    "nearest neighbour from a random bank": {"method": "knn", "score": "residual", "coreset": False},
     "nearest neighbour at grid 28": {"method": "knn", "score": "residual", "grid": 28},
+    **{f"residual codebooks in {n} stages": {"method": "kmeans", "score": "residual", "stages": n} for n in (1, 2, 3)},
+    "place mean": {"method": "place", "score": "residual"},
+    "picture PCA": {"method": "pca", "score": "residual"},
 }
-# Other ways of evaluating the same trained run; they cost no training.
+# Other ways of reading any trained run, by `recalibrate` ...
 READINGS: dict[str, dict] = {
-    "inferred class": {"labels": "inferred"},
+    "no picture": {"picture": False},
+    "by length": {"reading": "norm"},
+    "by length, no picture": {"reading": "norm", "picture": False},
+}
+# ... and the run of "full" alone.
+READINGS_OF_FULL: dict[str, dict] = {
     "no transport score": {"score": "residual"},
     "released score": {"score": "released"},
     "no place calibration": {"normalize": False},
@@ -88,7 +99,7 @@ def ablate(
     ----------
     data : a data set's folder; its name is what the rows call it.
     out : csv of :data:`COLUMNS`. Rows that are there already are not computed again.
-    variants : of :data:`VARIANTS`. The run of "full" is also read in every way of :data:`READINGS`.
+    variants : of :data:`VARIANTS`. Each run is also read in every way of :data:`READINGS`, that of "full" in more.
     seeds, steps : of the trainings; each length is a training of its own, annealed to its end.
     workers : runs at a time, each with its share of the cores.
     cache : folder for the frozen features.
@@ -108,8 +119,8 @@ def ablate(
     out, data = Path(out), Path(data)
     load_dataset(data)  # what is wrong with it is said before processes are started
     there = {tuple(row[name] for name in KEY) for row in read_rows(out)}
-    # A nearest-neighbour bank is not trained: its rows say 1 step.
-    grid = ((name, seed, 1 if VARIANTS[name].get("method") == "knn" else length)
+    # Rivals without a network are not trained step by step: their rows say 1 step.
+    grid = ((name, seed, 1 if issubclass(METHODS[VARIANTS[name].get("method", "hvq")], Rival) else length)
             for seed in seeds for length in steps for name in variants)  # fmt: skip
     jobs = [job for job in dict.fromkeys(grid) if (job[0], data.name, str(job[1]), str(job[2])) not in there]
     threads = max(1, torch.get_num_threads() // workers)
@@ -150,9 +161,15 @@ def _run(
         usage, perplexity = tensors["history"][-1, 3:].tolist() if "history" in tensors else (None, None)
         detector = Detector.load(run)
         least = _least_used(detector, dataset, cache)
-        evaluated = {}
-        for reading, options in {name: {}, **(READINGS if name == "full" else {})}.items():
-            evaluated[reading] = evaluate(detector, dataset, cache=cache, **options).metrics, memory.megabytes  # so far
+        evaluated = {name: (evaluate(detector, dataset, cache=cache).metrics, memory.megabytes)}
+        others = READINGS | READINGS_OF_FULL if name == "full" else READINGS
+        for reading, changes in others.items():
+            title = reading if name == "full" else f"{name}, {reading}"
+            other = recalibrate(detector, dataset, cache, **changes)
+            evaluated[title] = evaluate(other, dataset, cache=cache).metrics, memory.megabytes  # so far
+        if name == "full":
+            inferred = evaluate(detector, dataset, cache=cache, labels="inferred").metrics
+            evaluated["inferred class"] = inferred, memory.megabytes
     same = {
         "data": data.name, "seed": seed, "steps": steps, "usage": _round(usage),
         "least_used": _round(least), "perplexity": _round(perplexity),
@@ -182,7 +199,7 @@ def _least_used(detector: Detector, dataset: AnomalyDataset, cache: str | Path |
     Of all levels, and of all classes that have images; None without codebooks.
     """
     model, config = detector.model, detector.config
-    if isinstance(model, NearestNeighbour) or model.quantizer is None:
+    if isinstance(model, Rival) or model.quantizer is None:
         return None
     features = features_of_images(detector.backbone, [sample.path for sample in dataset.train], cache)
     class_ids = torch.tensor([sample.class_id for sample in dataset.train])

@@ -55,18 +55,22 @@ class Config:
     holdout: float = 0.2  # share of each class's training images
 
     # Optimiser
+    optimizer: Literal["adamw", "muon"] = "adamw"  # muon: for the matrices of linear layers, with AdamW for the rest
     batch_size: int = 16
     balance: float = 0.5  # 0: every image as often as another; 1: every class as often as another
     steps: int = 900  # length of the run, when `epochs` is 0
     epochs: int = 0  # length of the run in passes over the training images
-    lr: float = 3e-3
+    lr: float = 3e-3  # 1e-2 suits Muon
     weight_decay: float = 1e-4
     schedule: Literal["one_cycle", "step"] = "one_cycle"  # up in a tenth, then a cosine to 0; or a tenth after 80 %
     clip: float = 1.0  # gradient norm
     precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16 by autocast; codebooks stay float32
 
     # Score (section 3.4)
-    score: Literal["combined", "residual", "released"] = "combined"  # residual and transport; residual; as released
+    score: Literal["combined", "residual", "released"] = "residual"  # residual and transport; residual; as released
+    reading: Literal["covariance", "norm"] = "covariance"  # of a residual: by the scatter of its place, or its length
+    rank: int = 24  # directions in which a place's covariance may differ from its class's
+    picture: bool = True  # add what the residual of the whole picture says to the image score
     transport_weights: tuple[float, ...] = (0.5,)  # of the transport scores: top, then deep to shallow; the rest 0
     normalize: bool = True  # by a class's normal mean and spread at each position; else by the class's alone
 
@@ -83,7 +87,7 @@ class Config:
             if allowed and getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
         sizes = ("image_size", "grid", "width", "heads", "feedforward", "layers", "codes", "batch_size")
-        for name in (*sizes, "bank", "components"):
+        for name in (*sizes, "bank", "components", "rank"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
         if not 1 <= self.stages <= 3:
@@ -135,7 +139,5 @@ PRESETS: dict[str, Config] = {
         schedule="step",
         clip=0.1,
         precision="bfloat16",
-        holdout=0.0,
-        score="released",
     ),
 }

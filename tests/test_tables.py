@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ablate import READINGS, VARIANTS, parser
+from benchmarks.ablate import READINGS_OF_FULL, VARIANTS, parser
 from hvqlib import evaluate
 from hvqlib.course.material import cache_folder, foundry, shipped
 from hvqlib.course.results import read_rows
@@ -87,7 +87,11 @@ def test_saved_results_say_how_they_came_about(name, every):
         values = [[c[m] for c in json.loads(row["classes"]).values() if c[m] is not None] for m in METRICS]
         for metric, some in zip(METRICS, values, strict=True):  # the mean is that of the classes that have it
             assert abs(float(row[metric]) - sum(some) / len(some)) < 1e-4
-    wanted = {"full", "continuous"} if name == "curves" else {"full", "continuous", "nearest neighbour", *READINGS}
+    wanted = (
+        {"full", "continuous"}
+        if name == "curves"
+        else {"full", "continuous", "nearest neighbour", *READINGS_OF_FULL, "inferred class"}
+    )
     assert wanted <= {variant for variant, _, _ in seeds}
     assert all(sorted(found) == every for found in seeds.values()), seeds
 

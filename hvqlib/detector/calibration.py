@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ from hvqlib.errors import InputError
 
 STRENGTH = 20  # images: with that many, a place's own mean and spread count as much as the whole map's
 CONFIDENCE = 0.8  # with which a p-value is no smaller than the share of normal images it stands for
+FEW = 3  # held-out images of a class; fewer say nothing of its spread
+LEAST_SPREAD = 0.01  # of image scores, as a share of their size
 FLOOR = 1e-6  # of a spread, in the unit of the signal
 
 
@@ -30,13 +32,26 @@ class Calibration:
     class_spread: Tensor  # (classes, S)
     image_mean: Tensor  # (classes,), of the scores of normal images
     image_spread: Tensor  # (classes,)
+    map_mean: Tensor  # (classes,), of the scores that their maps alone give
+    map_spread: Tensor  # (classes,)
+    picture_mean: Tensor  # (classes,), of the measure of the picture as a whole
+    picture_spread: Tensor  # (classes,)
     scores: Tensor  # (N,), ascending: standardised scores of held-out normal images of all classes
 
     @classmethod
     def fit(
-        cls, config: Config, signals: Mapping[str, Tensor], class_ids: Tensor, held: Tensor, classes: int
+        cls,
+        config: Config,
+        signals: Mapping[str, Tensor],
+        class_ids: Tensor,
+        held: Tensor,
+        classes: int,
+        pictures: Tensor | None = None,
     ) -> Calibration:
         """Calibrate from the signals of normal images, each (N, H, W), their classes (N,) and which were held out (N,).
+
+        `pictures` (N,) measure each picture as a whole; when not given, or with `config.picture` off, the maps alone
+        make the score.
 
         A pattern of mean and variance over places comes from the images trained on, which are many, smoothed 3 x 3
         and drawn towards the map's own mean and variance (by a weight of n / (n + 20) for n images: of few images a
@@ -55,26 +70,28 @@ class Calibration:
             weight = len(fitted) / (len(fitted) + STRENGTH)
             variance = fitted.var(0, correction=0)
             for goal, source in ((mean, fitted.mean(0)), (spread, variance)):
-                level = source.mean((1, 2), keepdim=True)
-                goal[c] = level + weight * (_smooth(source) - level)
+                whole = source.mean((1, 2), keepdim=True)
+                goal[c] = whole + weight * (_smooth(source) - whole)
             mean[c] *= ratio[c][:, None, None]
             spread[c] = (spread[c].sqrt() * ratio[c][:, None, None]).clamp(min=FLOOR)
         class_spread = spread.square().mean((2, 3)).sqrt()
         zero, one = first.new_zeros(classes), first.new_ones(classes)
-        self = cls(names, mean, spread, mean.mean((2, 3)), class_spread, zero, one, first.new_zeros(0))
-        # Images trained on, raised to the level of unseen ones, say how scores of a class lie and spread ...
+        of_scores = {f"{what}_mean": zero.clone() for what in ("image", "map", "picture")}  # filled in below
+        of_scores |= {f"{what}_spread": one.clone() for what in ("image", "map", "picture")}
+        self = cls(names, mean, spread, mean.mean((2, 3)), class_spread, **of_scores, scores=first.new_zeros(0))
+        # Images trained on are raised to the level of unseen ones.
         raise_by = torch.where(held[:, None], 1.0, ratio[class_ids])[:, :, None, None]  # (N, S, 1, 1)
         scores, size = first.new_empty(len(first)), (config.image_size,) * 2
         for p in torch.arange(len(first)).split(64):  # maps at full size are large
             raised = {name: raise_by[p, i] * signals[name][p] for i, name in enumerate(names)}
             scores[p] = image_score(upsample(self.combine(raised, class_ids[p], config), size))
-        for c in class_ids.unique().tolist():
-            some = scores[(class_ids == c) & ~held]
-            self.image_mean[c] = some.mean()
-            self.image_spread[c] = some.std(correction=0).clamp(min=0.1)
-        # ... so that held-out images of all classes together can say which score is how rare.
-        used = held if held.any() else torch.ones_like(held)
-        self.scores = self.standardise(scores[used], class_ids[used]).sort().values
+        self.map_mean, self.map_spread, _ = level(scores, class_ids, held, classes)
+        if pictures is not None and config.picture:
+            self.picture_mean, self.picture_spread, _ = level(pictures, class_ids, held, classes)
+            scores = self.add_picture(scores, pictures, class_ids)
+        self.image_mean, self.image_spread, away = level(scores, class_ids, held, classes)
+        # Held-out images of all classes together say which score is how rare.
+        self.scores = away[held if held.any() else torch.ones_like(held)].sort().values
         return self
 
     def combine(
@@ -105,6 +122,19 @@ class Calibration:
     def normal(self, name: str) -> tuple[Tensor, Tensor]:
         """Give the normal mean and spread, (classes, H, W) each, of the signal of that name."""
         return self.mean[:, self.names.index(name)], self.spread[:, self.names.index(name)]
+
+    def add_picture(self, scores: Tensor, pictures: Tensor, class_ids: Tensor) -> Tensor:
+        """Add to the scores (B,) of maps what the pictures' measures (B,) say, in the maps' unit: the image scores."""
+        return scores + self.map_spread[class_ids] * self.picture_away(pictures, class_ids)
+
+    def map_away(self, scores: Tensor, class_ids: Tensor) -> Tensor:
+        """Say how many spreads above normal the scores (B,) of maps are."""
+        return (scores - self.map_mean[class_ids]) / self.map_spread[class_ids]
+
+    def picture_away(self, pictures: Tensor, class_ids: Tensor) -> Tensor:
+        """Say how many spreads above normal the measures (B,) of whole pictures are."""
+        away: Tensor = ((pictures - self.picture_mean[class_ids]) / self.picture_spread[class_ids]).clamp(-1e6, 1e6)
+        return away
 
     def standardise(self, scores: Tensor, class_ids: Tensor) -> Tensor:
         """Make image scores (B,) comparable between classes: 0 is a normal image's mean, 1 a spread above it."""
@@ -166,21 +196,30 @@ def signal_weights(config: Config, names: Sequence[str], score: str | None = Non
         raise InputError(f'score is {score!r}; choose "combined", "residual" or "released".')
     levels = [name for name in names if name == "top" or name.startswith("level ")]
     weights = zip(levels, config.transport_weights, strict=False) if score == "combined" else ()
-    return {"residual": 1.0} | {name: weight for name, weight in weights if weight}
+    residual = "covariance" if config.reading == "covariance" and "covariance" in names else "residual"
+    return {residual: 1.0} | {name: weight for name, weight in weights if weight}
 
 
-def collect_signals(
-    model: torch.nn.Module, features: Tensor | Sequence[Tensor], class_ids: Tensor, batch: int
-) -> dict[str, Tensor]:
-    """Compute the signals, each (N, H, W), on the CPU, of standardised features (N, C, H, W), `batch` at a time."""
-    model.eval()
-    device = next(iter(model.state_dict().values())).device
-    signals: dict[str, Tensor] = {}
-    for rows in torch.arange(len(features)).split(batch):
-        some: Iterable = model.signals(features[rows].to(device), class_ids[rows].to(device)).items()  # type: ignore
-        for name, values in some:
-            signals.setdefault(name, torch.empty(len(features), *values.shape[1:]))[rows] = values.cpu()
-    return signals
+def level(values: Tensor, class_ids: Tensor, held: Tensor, classes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Measure mean and spread (classes,) of the values (N,) of a class's held-out images; of all, where they are few.
+
+    What they are of images trained on says little: a network knows those. The third tensor (N,) says how many spreads
+    above the mean each value is, both taken without it, so that it is as far out as a new image's.
+    """
+    mean, spread, away = values.new_zeros(classes), values.new_ones(classes), torch.zeros_like(values)
+    for c in class_ids.unique().tolist():
+        mine = class_ids == c
+        used = mine & held if int((mine & held).sum()) >= FEW else mine
+        some = values[used]
+        least = LEAST_SPREAD * float(some.abs().mean()) + FLOOR
+        mean[c], spread[c] = some.mean(), some.std(correction=0).clamp(min=least)
+        away[mine] = (values[mine] - mean[c]) / spread[c]
+        number = len(some)
+        if number > 2:  # in closed form: the mean and the variance of the others
+            without = (some.sum() - some) / (number - 1)
+            variance = (some.square().sum() - some.square()) / (number - 1) - without.square()
+            away[used] = (some - without) / variance.clamp(min=least**2).sqrt()
+    return mean, spread, away
 
 
 def _stack(signals: Mapping[str, Tensor], names: Sequence[str], which: Tensor) -> Tensor:

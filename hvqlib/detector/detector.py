@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from hvqlib.data.images import Picture, read_image
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.calibration import Calibration, signal_weights
 from hvqlib.detector.class_guess import ClassCentroids
+from hvqlib.detector.reading import Method, Reading
 from hvqlib.detector.run_folder import build_model, load_weights, read_checkpoint, read_run, under_prefix
 from hvqlib.errors import InputError
 from hvqlib.features.backbone import Backbone
@@ -23,7 +24,6 @@ from hvqlib.features.extraction import features_of_images
 from hvqlib.features.standardize import Standardize
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.processes import pick_device
-from hvqlib.rivals.nearest_neighbour import NearestNeighbour
 
 CHUNK = 64  # images whose features, or maps in `hvq predict`, are in memory at once
 ClassNames = str | Sequence[str | None] | None  # one for all images, or one an image; None where it is to be inferred
@@ -35,10 +35,12 @@ class Prediction:
 
     path: Path | None  # None for an image that is in no file
     class_name: str  # given or inferred
-    score: float  # highest value of the smoothed map; higher is more anomalous
+    score: float  # higher is more anomalous: highest value of the smoothed map, and what the whole picture adds
     threshold: float  # images of this class that score above are called defective
     false_alarm: float  # the share of normal images that this may befall, at most
     p_value: float  # upper bound of the share of normal images that score as high, in (0, 1]
+    spot: float  # spreads by which the map's highest value is above that of a normal image
+    picture: float  # spreads by which the picture as a whole is further from normal ones than they from each other
     anomaly_map: np.ndarray  # (S, S)
 
     @property
@@ -46,11 +48,17 @@ class Prediction:
         """Whether the score is too high for a normal image, at the false-alarm rate that was asked for."""
         return self.p_value <= self.false_alarm + 1e-9
 
+    @property
+    def spoke(self) -> str:
+        """Which of the two spoke the louder: "a spot here", or "the picture as a whole"."""
+        return "a spot here" if self.spot >= self.picture else "the picture as a whole"
+
     def row(self) -> dict[str, str | float | None]:
         """Give everything but the map, ready for JSON."""
         return {"image": None if self.path is None else str(self.path), "class": self.class_name,
                 "verdict": "defective" if self.defective else "normal", "score": self.score,
-                "threshold": self.threshold, "p_value": self.p_value, "false_alarm": self.false_alarm}  # fmt: skip
+                "threshold": self.threshold, "p_value": self.p_value, "false_alarm": self.false_alarm,
+                "spot": self.spot, "picture": self.picture, "spoke": self.spoke}  # fmt: skip
 
 
 @dataclass
@@ -62,9 +70,20 @@ class Look:
     reconstruction: Tensor | None  # (N, C, H, W); None for a method that rebuilds nothing
     code_ids: dict[str, Tensor]  # by level, "top", "level 3", ...: each (N, L); {} without codebooks
     code_distances: dict[str, Tensor]  # by level: distance from each token to its code, each (N, L)
-    signals: dict[str, Tensor]  # by name, "residual", "top", "level 3", ...: each (N, H, W)
+    signals: dict[str, Tensor]  # by name, "residual", "covariance", "top", "level 3", ...: each (N, H, W)
+    picture: Tensor  # (N,), measure of the residual as a whole
     anomaly_map: Tensor  # (N, S, S)
     score: Tensor  # (N,)
+
+
+class Judged(NamedTuple):
+    """Hold what is made of B images; all but the maps on the CPU."""
+
+    maps: Tensor  # (B, S, S)
+    scores: Tensor  # (B,), see :class:`Prediction`
+    spots: Tensor  # (B,)
+    pictures: Tensor  # (B,)
+    class_ids: Tensor  # (B,), given or inferred
 
 
 @dataclass
@@ -76,7 +95,8 @@ class Detector:
     backbone: Backbone
     standardize: Standardize
     guess: ClassCentroids
-    model: HVQTrans | NearestNeighbour
+    model: Method
+    reading: Reading
     calibration: Calibration
 
     @classmethod
@@ -97,12 +117,15 @@ class Detector:
         guess.load_state_dict(under_prefix(tensors, "guess."))
         standardize = Standardize(channels)
         standardize.load_state_dict(under_prefix(tensors, "standardize."))
+        reading = Reading(config, channels, len(classes))
+        load_weights(reading, tensors, Path(run), "reading.")
         chosen = pick_device(device)
-        for module in (backbone, standardize, guess, model):
+        for module in (backbone, standardize, guess, model, reading):
             module.to(chosen).eval()
         on_maps = ("mean", "spread", "class_mean", "class_spread")  # the rest are a few numbers, which stay on the CPU
         normal = {n: t.to(chosen) if n in on_maps else t for n, t in under_prefix(tensors, "calibration.").items()}
-        return cls(config, classes, backbone, standardize, guess, model, Calibration(model.signal_names, **normal))
+        calibration = Calibration(reading.names(model), **normal)
+        return cls(config, classes, backbone, standardize, guess, model, reading, calibration)
 
     @property
     def device(self) -> torch.device:
@@ -133,14 +156,15 @@ class Detector:
         rate = max(0.05, self.calibration.least) if false_alarm is None else false_alarm
         self.calibration.threshold(rate, torch.zeros(0, dtype=torch.long))  # an impossible rate is refused at once
         verdicts: list[Prediction] = []
-        for maps, scores, ids in self.stream(images, class_names, cache=cache, progress=progress):
-            thresholds = self.calibration.threshold(rate, ids).tolist()
-            p_values = self.calibration.p_values(scores, ids).tolist()
-            for row in zip(ids.tolist(), scores.tolist(), thresholds, p_values, maps.cpu().numpy(), strict=True):
-                image, (class_id, score, threshold, p_value, anomaly_map) = images[len(verdicts)], row
+        for some in self.stream(images, class_names, cache=cache, progress=progress):
+            thresholds = self.calibration.threshold(rate, some.class_ids).tolist()
+            p_values = self.calibration.p_values(some.scores, some.class_ids).tolist()
+            for i, class_id in enumerate(some.class_ids.tolist()):
+                image = images[len(verdicts)]
                 path = Path(image) if isinstance(image, str | Path) else None
-                name = self.classes[class_id]
-                verdicts.append(Prediction(path, name, score, threshold, rate, p_value, anomaly_map))
+                score, spot, picture = float(some.scores[i]), float(some.spots[i]), float(some.pictures[i])
+                of_class = self.classes[class_id], score, thresholds[i], rate, p_values[i]
+                verdicts.append(Prediction(path, *of_class, spot, picture, some.maps[i].cpu().numpy()))
         return verdicts
 
     @torch.no_grad()
@@ -150,8 +174,8 @@ class Detector:
         """Show what lies between N images and their scores. Parameters as for :meth:`judge`."""
         looks: list[dict] = []
         for features, ids in self._batches(images, class_names, cache):
-            signals = self.model.signals(features, ids)
-            anomaly_map = self._enlarge(self.calibration.combine(signals, ids, self.config))
+            signals, picture = self.reading(self.model, features, ids)
+            some = self._judged(signals, picture, ids)
             rebuilt, code_ids, distances = None, {}, {}
             if isinstance(self.model, HVQTrans):
                 output = self.model(features, ids)
@@ -161,8 +185,8 @@ class Detector:
                     code_ids[name] = output.code_ids[:, level]  # type: ignore[index]  # there are codebooks
                     codes = quantizer.lookup(code_ids[name], self.model.switch(ids))
                     distances[name] = torch.linalg.vector_norm(output.tokens[level].float() - codes, dim=2)
-            score = image_score(anomaly_map)
-            looks.append(vars(Look(ids, features, rebuilt, code_ids, distances, signals, anomaly_map, score)))
+            made = Look(ids, features, rebuilt, code_ids, distances, signals, picture, some.maps, some.scores)
+            looks.append(vars(made))
         if not looks:
             raise InputError("There are no images to look at: give at least one.")
         return Look(**{name: _join([one[name] for one in looks]) for name in looks[0]})
@@ -183,9 +207,7 @@ class Detector:
 
         `score` and `normalize` are the run's when not given; see :meth:`Calibration.combine`.
         """
-        wanted = signal_weights(self.config, self.calibration.names, score)
-        signals = self.model.signals(features, class_ids, wanted)
-        return self._enlarge(self.calibration.combine(signals, class_ids, self.config, score, normalize))
+        return self._read(features, class_ids, score, normalize).maps
 
     def stream(
         self,
@@ -196,14 +218,37 @@ class Detector:
         *,
         cache: str | Path | None = None,
         progress: bool = False,
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield anomaly maps (B, S, S), image scores (B,) and class ids (B,), the two on the CPU, batch by batch.
+    ) -> Iterator[Judged]:
+        """Yield what is made of the images, batch by batch; memory does not grow with their number.
 
-        Memory does not grow with the number of images. Parameters as for :meth:`judge` and :meth:`anomaly_maps`.
+        Parameters as for :meth:`judge` and :meth:`anomaly_maps`. The whole picture counts in the run's own score; with
+        another `score`, or `normalize`, the map alone makes the image score.
         """
         for features, ids in self._batches(images, class_names, cache, progress):
-            maps = self.anomaly_maps(features, ids, score, normalize)
-            yield maps, image_score(maps).cpu(), ids.cpu()
+            yield self._read(features, ids, score, normalize)
+
+    def _read(self, features: Tensor, ids: Tensor, score: str | None, normalize: bool | None) -> Judged:
+        """What is made of standardised features (B, C, H, W) of class ids (B,)."""
+        wanted = signal_weights(self.config, self.calibration.names, score)
+        signals, pictures = self.reading(self.model, features, ids, wanted)
+        return self._judged(signals, pictures, ids, score, normalize)
+
+    def _judged(
+        self,
+        signals: dict[str, Tensor],
+        pictures: Tensor,
+        ids: Tensor,
+        score: str | None = None,
+        normalize: bool | None = None,
+    ) -> Judged:
+        maps = self._enlarge(self.calibration.combine(signals, ids, self.config, score, normalize))
+        scores, pictures, ids = image_score(maps).cpu(), pictures.cpu(), ids.cpu()
+        spots, away = self.calibration.map_away(scores, ids), self.calibration.picture_away(pictures, ids)
+        if not self.config.picture:
+            away = torch.zeros_like(away)
+        elif score in (None, self.config.score) and normalize in (None, self.config.normalize):
+            scores = self.calibration.add_picture(scores, pictures, ids)
+        return Judged(maps, scores, spots, away, ids)
 
     def _batches(
         self, images: Sequence[Picture], class_names: ClassNames, cache: str | Path | None, progress: bool = False

@@ -23,7 +23,7 @@ from hvqlib.rivals.place_mean import PlaceMean
 from hvqlib.rivals.residual_codebooks import ResidualCodebooks
 from hvqlib.rivals.rival import Rival
 
-FORMAT = 1
+FORMAT = 2
 METHODS: dict[str, type[HVQTrans] | type[Rival]] = {  # by `Config.method`
     "hvq": HVQTrans, "continuous": HVQTrans, "dropout": HVQTrans, "knn": NearestNeighbour,
     "kmeans": ResidualCodebooks, "place": PlaceMean, "pca": PicturePCA,
@@ -124,10 +124,10 @@ def under_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def load_weights(model: torch.nn.Module, tensors: Mapping[str, Tensor], run: Path) -> None:
-    """Put a checkpoint's tensors into the model that its configuration describes."""
+def load_weights(model: torch.nn.Module, tensors: Mapping[str, Tensor], run: Path, prefix: str = "model.") -> None:
+    """Put a checkpoint's tensors, those of a prefix, into the module that its configuration describes."""
     try:
-        missing, strange = model.load_state_dict(under_prefix(tensors, "model."), strict=False)
+        missing, strange = model.load_state_dict(under_prefix(tensors, prefix), strict=False)
         wrong = [name for name in missing if not name.endswith(TRAINING_ONLY)] + strange
     except RuntimeError as error:
         wrong = [str(error).splitlines()[-1].strip()]

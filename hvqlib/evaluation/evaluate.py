@@ -85,10 +85,10 @@ def evaluate(
             judged = detector.stream(
                 [sample.path for sample in samples], given, score, normalize, cache=cache, progress=progress
             )
-            for some, their_scores, their_ids in judged:
-                maps.extend(some.cpu().numpy())
-                scores += their_scores.tolist()
-                ids += their_ids.tolist()
+            for some in judged:
+                maps.extend(some.maps.cpu().numpy())
+                scores += some.scores.tolist()
+                ids += some.class_ids.tolist()
             if masked := dataset.has_masks(name):
                 masks.extend(read_mask(sample, len(maps[0])) for sample in samples)
             label = np.array([sample.label for sample in samples])

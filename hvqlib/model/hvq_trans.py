@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hvqlib.config import Config
 from hvqlib.model.codebooks import HierarchicalQuantizer
-from hvqlib.model.transformer import Decoder, Encoder, PositionEmbedding
+from hvqlib.model.transformer import Decoder, Dropout, Encoder, PositionEmbedding
 from hvqlib.model.transport import cost, plan, released_score, transport_loss, transport_score
 
 RELEASED_WEIGHT = 80.0  # of the transport score in the release's anomaly map
@@ -34,7 +34,8 @@ class HVQTrans(nn.Module):
 
     Parameters
     ----------
-    config : width, codes, layers and so on; `method` "continuous" passes every quantiser through.
+    config : width, codes, layers and so on; `method` "continuous" passes every quantiser through, and "dropout" drops a
+        share of what it passes in training (Guo et al., "Dinomaly", CVPR 2025).
     channels : C, of the features.
     classes : how many classes; each has its own codebooks and its own output head.
     grid : (H, W) of the features; `config.grid` squared when not given.
@@ -56,6 +57,7 @@ class HVQTrans(nn.Module):
                 (config.decay, config.revive, config.update == "balanced"),
             )
             self.quantizer = HierarchicalQuantizer(levels, classes, config.codes, width, *updates)
+        self.bottleneck = Dropout(config.bottleneck if config.method == "dropout" else 0.0)
         self.decoder = Decoder(config.layers, 2 * width, *shape)
         bound = (2 * width) ** -0.5  # as nn.Linear
         self.head_weight = nn.Parameter(torch.empty(classes, channels, 2 * width).uniform_(-bound, bound))
@@ -93,7 +95,7 @@ class HVQTrans(nn.Module):
         class_ids = self.switch(class_ids)
         states = self.encode(features)
         if self.quantizer is None:
-            codes = tuple(torch.cat([state, states[-1]], -1) for state in reversed(states[:-1]))
+            codes = tuple(self.bottleneck(torch.cat([state, states[-1]], -1)) for state in reversed(states[:-1]))
             ids, commitment, tokens = None, features.new_zeros(()), ()
         else:
             codes, ids, commitment, tokens = self.quantizer(states, class_ids)
@@ -119,23 +121,40 @@ class HVQTrans(nn.Module):
 
     @property
     def signal_names(self) -> tuple[str, ...]:
-        """Names of the signals, in the order of :meth:`signals`."""
-        return ("residual", *self.level_names, "released") if self.quantizer is not None else ("residual",)
+        """Names of what :meth:`measure` gives besides the residual, in its order; () without codebooks."""
+        return (*self.level_names, "released") if self.quantizer is not None else ()
 
     @torch.no_grad()
     def signals(self, features: Tensor, class_ids: Tensor, wanted: Collection[str] | None = None) -> dict[str, Tensor]:
         """Measure what speaks against each position: maps (B, H, W) by name, higher is worse, always finite.
 
-        "residual" is the norm over channels of features - reconstruction, in standardised feature units. With codebooks
-        the transport score of each level bears the level's name: the mean squared distance under the conditional plan,
-        both it and the temperature in units of the codebook's own quantisation error. "released" is the map of the
-        release: residual + 80 x its transport score. Source: section 3.4. Only signals among those `wanted` are
-        computed; all of `signal_names` when not given.
+        "residual" is the norm over channels of reconstruction - features, in standardised feature units; the others are
+        those of :meth:`measure`.
+        """
+        residual, signals = self.measure(features, class_ids, wanted)
+        if wanted is None or "residual" in wanted:
+            signals = {"residual": torch.linalg.vector_norm(residual, dim=1)} | signals
+        return signals
+
+    @torch.no_grad()
+    def measure(
+        self,
+        features: Tensor,
+        class_ids: Tensor,
+        wanted: Collection[str] | None = None,
+        own: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Give the residual (B, C, H, W), reconstruction - features, and the transport scores by name, each (B, H, W).
+
+        With codebooks the transport score of each level bears the level's name: the mean squared distance under the
+        conditional plan, both it and the temperature in units of the codebook's own quantisation error. "released" is
+        the map of the release: the norm of the residual + 80 x its transport score. Source: section 3.4. Of the scores
+        only those `wanted` are computed; all when not given. `own` is for methods that remember single images.
         """
         features = features.float().nan_to_num().clamp(-FAR, FAR)
         output = self(features, class_ids)
-        residual = torch.linalg.vector_norm(output.reconstruction.float() - features, dim=1)  # (B, H, W)
-        signals = {"residual": residual}
+        residual = output.reconstruction.float() - features
+        signals = {}
         if self.quantizer is not None:
             class_ids = self.switch(class_ids)
             quantizers = self.quantizer.quantizers
@@ -146,8 +165,9 @@ class HVQTrans(nn.Module):
                     signals[name] = transport_score(moves, plan(moves, reg=1.0)).unflatten(1, self.grid)
             if wanted is None or "released" in wanted:
                 score = released_score(tokens, quantizer.codebook[class_ids])  # level 0 came last
-                signals["released"] = residual + RELEASED_WEIGHT * score.unflatten(1, self.grid)
-        return {name: signal for name, signal in signals.items() if wanted is None or name in wanted}
+                size = torch.linalg.vector_norm(residual, dim=1)
+                signals["released"] = size + RELEASED_WEIGHT * score.unflatten(1, self.grid)
+        return residual, signals
 
     @torch.no_grad()
     def start_codebooks(self, features: Tensor, class_id: int) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,8 +15,10 @@ from torch import Tensor
 from hvqlib import processes
 from hvqlib.config import Config
 from hvqlib.data.dataset import AnomalyDataset
-from hvqlib.detector.calibration import Calibration, collect_signals
+from hvqlib.detector.calibration import Calibration
 from hvqlib.detector.class_guess import ClassCentroids
+from hvqlib.detector.detector import Detector
+from hvqlib.detector.reading import Method, Reading
 from hvqlib.detector.run_folder import build_model, read_run, with_prefix, write_checkpoint, write_run
 from hvqlib.errors import InputError
 from hvqlib.features.backbone import Backbone
@@ -26,6 +29,8 @@ from hvqlib.files import sole_writer
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.processes import pick_device
 from hvqlib.training.training_loop import TrainingLoop
+
+READ_BY = ("score", "reading", "picture", "rank", "transport_weights", "normalize")  # settings for after training
 
 
 def train(
@@ -49,7 +54,8 @@ def train(
     dataset : only its training images are looked at.
     out : the run folder; must be new, or hold the run to resume.
     minutes : stop after this many minutes, feature extraction included; the learning rate then follows the clock
-        instead of the step count, so that the run ends annealed whatever the machine's speed.
+        instead of the step count, so that the run ends annealed whatever the machine's speed. A run that is finished
+        continues with more minutes, its optimiser afresh.
     resume : continue from the last checkpoint (or begin, if there is none). Without `minutes` the final weights equal
         those of an uninterrupted run bit for bit on the same machine.
     cache : folder for the frozen features, which are then read from disk batch by batch; None keeps them in memory.
@@ -105,12 +111,12 @@ def train(
         seen = features.take(~held) if isinstance(features, Features) else features[~held]
 
         def calibrate() -> dict[str, Tensor]:
-            signals = collect_signals(model, features, class_ids, config.batch_size)
-            calibration = Calibration.fit(config, signals, class_ids, held, len(dataset.classes))
-            return {f"calibration.{name}": value for name, value in calibration.tensors().items()}
+            reading, calibration = calibrated(config, model, features, class_ids, held, len(dataset.classes))
+            normal = {f"calibration.{name}": value for name, value in calibration.tensors().items()}
+            return with_prefix("reading", reading) | normal
 
         if not isinstance(model, HVQTrans):
-            model.fit(seen)
+            model.fit(seen, class_ids[~held])
             if processes.rank() == 0:
                 tensors = with_prefix("model", model) | extra | calibrate()
                 write_checkpoint(out, tensors, {"step": 1, "seconds": time.monotonic() - began, "done": True})
@@ -124,6 +130,35 @@ def train(
     processes.wait()
     processes.leave_at_exit()
     return out
+
+
+def calibrated(
+    config: Config, model: Method, features: Tensor | Features, class_ids: Tensor, held: Tensor, classes: int
+) -> tuple[Reading, Calibration]:
+    """Fit how a trained model is read to standardised features (N, C, H, W) of its training images."""
+    device = next(iter(model.state_dict().values())).device
+    reading = Reading(config, features.shape[1], classes).to(device)
+    signals, pictures = reading.fit(model, features, class_ids, held, config.batch_size)
+    return reading, Calibration.fit(config, signals, class_ids, held, classes, pictures)
+
+
+def recalibrate(
+    detector: Detector, dataset: AnomalyDataset, cache: str | Path | None = None, **changes: Any
+) -> Detector:
+    """Read a trained detector in another way: the same weights, calibrated again on its training images.
+
+    `changes` are settings of its configuration that training does not look at: score, reading, picture, rank,
+    transport_weights, normalize. The data set must be the one that it was trained on.
+    """
+    trained = {name for name in changes if name not in READ_BY}
+    if trained:
+        raise InputError(f"{', '.join(sorted(trained))} cannot be changed without training: {', '.join(READ_BY)} can.")
+    config = replace(detector.config, **changes)
+    features = detector.features([sample.path for sample in dataset.train], cache).cpu()
+    class_ids = torch.tensor([detector.classes.index(sample.class_name) for sample in dataset.train])
+    held = held_out(class_ids, config.holdout, config.seed)
+    reading, calibration = calibrated(config, detector.model, features, class_ids, held, len(detector.classes))
+    return replace(detector, config=config, reading=reading.eval(), calibration=calibration)
 
 
 def held_out(class_ids: Tensor, share: float, seed: int) -> Tensor:

@@ -12,10 +12,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from hvqlib import processes
-from hvqlib.detector.run_folder import load_weights, read_checkpoint, with_prefix, write_checkpoint
+from hvqlib.detector.run_folder import load_weights, read_checkpoint, under_prefix, with_prefix, write_checkpoint
 from hvqlib.errors import InputError, RunError
 from hvqlib.features.feature_file import Features
 from hvqlib.model.hvq_trans import HVQTrans
+from hvqlib.training.muon import Muon
 
 COLUMNS = ("loss", "commitment", "lr", "usage", "perplexity")  # of the history, a row a step
 
@@ -43,10 +44,15 @@ class TrainingLoop:
         self.steps = self.config.epochs * self.per_epoch or self.config.steps
         self.step, self.before = 0, 0.0
         self.history: list[tuple[float, ...]] = []
-        parameters = model.parameters()
-        self.optimizer = torch.optim.AdamW(
-            parameters, self.config.lr, weight_decay=self.config.weight_decay, fused=True
-        )
+        matrices = [layer.weight for layer in model.modules() if isinstance(layer, torch.nn.Linear)]
+        others = set(model.parameters()) - set(matrices) if self.config.optimizer == "muon" else model.parameters()
+        ordered = [weight for weight in model.parameters() if weight in others]
+        rates = self.config.lr, self.config.weight_decay
+        self.optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(ordered, rates[0], weight_decay=rates[1], fused=True)
+        ]
+        if self.config.optimizer == "muon":
+            self.optimizers.append(Muon(matrices, *rates))
 
     def run(self, progress: bool, watch: Callable[[HVQTrans, list[tuple[float, ...]]], bool | None]) -> None:
         """Make steps until the run is done or stopped by `watch`, with a checkpoint now and then and at the end."""
@@ -89,17 +95,19 @@ class TrainingLoop:
         features, class_ids = self.features[mine].to(self.device), self.class_ids[mine].to(self.device)
 
         lr = self.config.lr * learning_rate_share(self.config.schedule, self.progress())
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = lr
         self.model.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             loss, output = self.model.loss(features, class_ids, self.transport())
         figures = torch.stack([loss.detach().float(), output.commitment.detach().float()])
-        self.optimizer.zero_grad()
+        self.model.zero_grad()
         (loss * share).backward()
         self.share_gradients(share)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         loss, commitment = processes.sum_over(figures * share if share else torch.zeros_like(figures)).tolist()
         return loss, commitment, lr
 
@@ -147,25 +155,30 @@ class TrainingLoop:
             return
         tensors = with_prefix("model", self.model) | self.extra | (self.calibrate() if done else {})
         tensors["history"] = torch.tensor(self.history, dtype=torch.float64)
-        for name, parameter in self.model.named_parameters():
-            for key, value in self.optimizer.state[parameter].items():
-                tensors[f"optimizer.{key}.{name}"] = value
+        if not done:  # a finished run trains no further
+            for name, parameter in self.model.named_parameters():
+                for optimizer in self.optimizers:
+                    for key, value in optimizer.state.get(parameter, {}).items():
+                        tensors[f"optimizer.{key}.{name}"] = value
         write_checkpoint(self.out, tensors, {"step": self.step, "seconds": self.seconds(), "done": done})
 
     def restore(self) -> None:
         """Go back to the last checkpoint, which process 0 reads."""
         tensors, state = processes.tell_all(None if processes.rank() else read_checkpoint(self.out))
-        if not any(name.startswith("optimizer.") for name in tensors):
+        if tensors["model.head_bias"].dtype == torch.float16:
             raise InputError(f"{self.out} is an exported run, which trains no further: choose another --out.")
+        self.step, self.before = state["step"], state["seconds"]
         if any(not torch.equal(tensors[name], value) for name, value in self.extra.items()):
             raise InputError(f"The training images changed since {self.out} was started: choose another --out.")
         load_weights(self.model, tensors, self.out)
-        for name, parameter in self.model.named_parameters():
-            keys = ("step", "exp_avg", "exp_avg_sq")
-            moments = {key: tensors[f"optimizer.{key}.{name}"] for key in keys}
-            self.optimizer.state[parameter] = {k: v.to(self.device) for k, v in moments.items()}
+        moments = under_prefix(tensors, "optimizer.")  # none in a finished run, which continues with fresh ones
+        for optimizer in self.optimizers if moments else ():
+            known = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
+            for name, parameter in self.model.named_parameters():
+                if id(parameter) in known:
+                    ends = [key for key in moments if key.split(".", 1)[1] == name]
+                    optimizer.state[parameter] = {k.split(".", 1)[0]: moments[k].to(self.device) for k in ends}
         self.history = [tuple(row) for row in tensors["history"].tolist()]
-        self.step, self.before = state["step"], state["seconds"]
 
 
 def epoch_order(class_ids: Tensor, balance: float, seed: int) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.ablate import READINGS, VARIANTS, _least_used, ablate, main, parser
+from benchmarks.ablate import READINGS, READINGS_OF_FULL, VARIANTS, _least_used, ablate, main, parser
 from hvqlib.config import Config
 from hvqlib.course.results import COLUMNS, read_rows
 from hvqlib.data.dataset import load_dataset
@@ -27,7 +27,12 @@ def test_a_row_for_each_run_and_reading_with_all_that_repeats_it(small_data, sma
     asked = (small_data, out, ["full", "nearest neighbour"])
     assert ablate(*asked, [0], [12], base=small_config) == 2
     rows = read_rows(out)
-    assert [row["variant"] for row in rows if row["steps"] == "12"] == ["full", *READINGS]
+    assert [row["variant"] for row in rows if row["steps"] == "12"] == [
+        "full",
+        *READINGS,
+        *READINGS_OF_FULL,
+        "inferred class",
+    ]
     knn = next(row for row in rows if row["variant"] == "nearest neighbour")
     assert (knn["steps"], knn["usage"], knn["perplexity"]) == ("1", "", "")
     for row in rows:
@@ -42,7 +47,7 @@ def test_a_row_for_each_run_and_reading_with_all_that_repeats_it(small_data, sma
         assert words[:3] == ["python", "-m", "benchmarks.ablate"]
         options = parser().parse_args(words[3:])
         assert options.data == small_data and (options.seeds, options.steps) == ("0", row["steps"])
-        assert options.variants == ("full" if row["steps"] == "12" else row["variant"])
+        assert options.variants == ("full" if row["steps"] == "12" else "nearest neighbour")
 
     # What is there is not computed again, and a new seed is added below.
     before = out.read_bytes()
@@ -106,8 +111,9 @@ def test_every_option_is_explained():
 def test_the_csv_opens_as_one(small_data, small_config, tmp_path):
     ablate(small_data, tmp_path / "a.csv", ["nearest neighbour"], [0], base=small_config)
     with (tmp_path / "a.csv").open(newline="") as file:
-        head, row = csv.reader(file)
-    assert tuple(head) == COLUMNS and len(row) == len(COLUMNS)
+        head, *rows = csv.reader(file)
+    assert tuple(head) == COLUMNS and len(rows) == 1 + len(READINGS)
+    assert all(len(row) == len(COLUMNS) for row in rows)
 
 
 def test_every_variant_is_a_configuration():

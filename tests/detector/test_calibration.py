@@ -12,11 +12,10 @@ from scipy.stats import binom
 
 from hvqlib.config import Config
 from hvqlib.detector.anomaly_map import image_score, upsample
-from hvqlib.detector.calibration import STRENGTH, Calibration, collect_signals, signal_weights
+from hvqlib.detector.calibration import STRENGTH, Calibration, level, signal_weights
 from hvqlib.errors import InputError
-from hvqlib.model.hvq_trans import HVQTrans
 
-CONFIG = Config(grid=6, image_size=24, layers=1, transport_weights=(0.5,))
+CONFIG = Config(grid=6, image_size=24, layers=1, score="combined", transport_weights=(0.5,), reading="norm")
 NAMES = ("residual", "top", "level 0", "released")
 
 
@@ -100,7 +99,8 @@ def test_the_score_needs_no_signal_of_weight_zero(fitted):
 def test_p_values_equal_a_count_and_agree_with_the_threshold(fitted):
     calibration, signals, ids, held = fitted
     scores = image_score(upsample(calibration.combine(named(signals), ids, CONFIG), (24, 24)))
-    known = calibration.standardise(scores[held], ids[held])
+    known = calibration.scores
+    assert len(known) == 12
     found = calibration.p_values(scores, ids)
     for i in range(60):
         mine = calibration.standardise(scores[i : i + 1], ids[i : i + 1])
@@ -159,10 +159,34 @@ def test_maps_and_p_values_are_finite_for_any_signals_and_few_images(values, non
     assert p.isfinite().all() and (p > 0).all() and (p <= 1).all()
 
 
-def test_signals_are_collected_batch_by_batch_in_evaluation_mode():
-    torch.manual_seed(0)
-    model = HVQTrans(Config(width=16, heads=2, feedforward=32, codes=8, grid=4, dropout=0.5), 6, 2).train()
-    features, ids = torch.randn(5, 6, 4, 4), torch.tensor([0, 1, 1, 0, 1])
-    whole = collect_signals(model, features, ids, 2)
-    for name, values in model.eval().signals(features, ids).items():
-        torch.testing.assert_close(whole[name], values, atol=1e-3, rtol=1e-3)
+def test_level_is_that_of_held_out_images_and_each_is_judged_by_the_others():
+    values = torch.tensor([1.0, 2.0, 4.0, 8.0, 100.0, 5.0, 6.0, 3.0])
+    ids = torch.tensor([0, 0, 0, 0, 0, 1, 1, 2])
+    held = torch.tensor([1, 1, 1, 1, 0, 1, 0, 0]).bool()
+    mean, spread, away = level(values, ids, held, 4)
+    some = values[:4].double().numpy()
+    assert (float(mean[0]), float(spread[0])) == pytest.approx((some.mean(), some.std()))
+    for i in range(4):
+        others = np.delete(some, i)
+        assert float(away[i]) == pytest.approx((some[i] - others.mean()) / others.std(), rel=1e-4)
+    assert float(away[4]) == pytest.approx((100 - some.mean()) / some.std())  # not held out: judged by all that were
+    assert float(mean[1]) == 5.5  # one held out is too few: all of the class
+    assert mean[3] == 0 and spread[3] == 1 and (spread > 0).all() and away.isfinite().all()
+
+
+def test_the_picture_counts_as_much_as_the_map():
+    generator = torch.Generator().manual_seed(2)
+    signals, ids = draw(120, 2, generator)
+    held = torch.arange(120) % 3 == 0
+    pictures = 7 + 3 * ids + torch.randn(120, generator=generator) * (1 + ids)
+    calibration = Calibration.fit(CONFIG, named(signals), ids, held, 2, pictures)
+    maps = image_score(upsample(calibration.combine(named(signals), ids, CONFIG), (24, 24)))
+    scores = calibration.add_picture(maps, pictures, ids)
+    for c in (0, 1):
+        mine = (ids == c) & held
+        assert float(calibration.picture_mean[c]) == pytest.approx(float(pictures[mine].mean()), rel=1e-4)
+        assert float(calibration.picture_away(pictures, ids)[mine].std(correction=0)) == pytest.approx(1, rel=1e-3)
+        assert float(calibration.map_away(maps, ids)[mine].std(correction=0)) == pytest.approx(1, rel=1e-3)
+        assert float(calibration.standardise(scores, ids)[mine].mean()) == pytest.approx(0, abs=1e-4)
+    alone = Calibration.fit(replace(CONFIG, picture=False), named(signals), ids, held, 2, pictures)
+    assert alone.picture_mean.eq(0).all() and torch.equal(alone.image_mean, calibration.map_mean)

@@ -13,7 +13,7 @@ from hvqlib.data.images import read_image
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.detector import Detector
 from hvqlib.errors import InputError
-from hvqlib.training.train import train
+from hvqlib.training.train import recalibrate, train
 
 CONFIG = Config(image_size=64, grid=4, width=16, heads=2, feedforward=32, layers=2, codes=16, batch_size=4, steps=40)
 
@@ -80,7 +80,7 @@ def test_look_shows_every_step_by_its_name(detector, samples, paths):
     assert torch.equal(look.features, detector.standardize(raw)) and torch.equal(
         look.features, detector.features(paths)
     )
-    assert tuple(look.signals) == model.signal_names == ("residual", "top", "level 1", "level 0", "released")
+    assert tuple(look.signals) == ("residual", "covariance", "top", "level 1", "level 0", "released")
     away = (look.reconstruction - look.features).square().sum(1).sqrt()
     torch.testing.assert_close(look.signals["residual"], away)
     for level, name in enumerate(("top", "level 1", "level 0")):
@@ -91,7 +91,16 @@ def test_look_shows_every_step_by_its_name(detector, samples, paths):
         torch.testing.assert_close(chosen, far.amin(2), atol=1e-3, rtol=1e-3)
     calm = detector.calibration.combine(look.signals, ids, detector.config)
     torch.testing.assert_close(look.anomaly_map, upsample(calm, (64, 64)))
-    assert torch.equal(look.score, image_score(look.anomaly_map))
+    residual = look.reconstruction - look.features
+    torch.testing.assert_close(look.signals["covariance"], detector.reading.place(residual, ids))
+    torch.testing.assert_close(look.picture, detector.reading.picture(residual, ids))
+    normal = detector.calibration
+    away = (look.picture - normal.picture_mean[ids]) / normal.picture_spread[ids]
+    torch.testing.assert_close(look.score, image_score(look.anomaly_map) + away * normal.map_spread[ids])
+    spots = (image_score(look.anomaly_map) - normal.map_mean[ids]) / normal.map_spread[ids]
+    for one, spot, picture in zip(judged, spots.tolist(), away.tolist(), strict=True):
+        assert (one.spot, one.picture) == pytest.approx((spot, picture), rel=1e-3, abs=1e-3)
+        assert one.spoke == one.row()["spoke"] == ("a spot here" if spot >= picture else "the picture as a whole")
     assert look.score.tolist() == [p.score for p in judged]
     assert all(np.array_equal(m, p.anomaly_map) for m, p in zip(look.anomaly_map.numpy(), judged, strict=True))
 
@@ -99,7 +108,7 @@ def test_look_shows_every_step_by_its_name(detector, samples, paths):
 def test_a_nearest_neighbour_rebuilds_nothing_and_has_no_codes(small_data, tmp_path, paths):
     config = replace(CONFIG, method="knn", score="residual", bank=64)
     look = Detector.load(train(config, load_dataset(small_data), tmp_path / "run", progress=False)).look(paths[:2])
-    assert look.reconstruction is None and look.code_ids == {} and tuple(look.signals) == ("residual",)
+    assert look.reconstruction is None and look.code_ids == {} and tuple(look.signals) == ("residual", "covariance")
 
 
 def test_scores_with_and_without_places_and_transport_differ(detector, paths):
@@ -107,7 +116,23 @@ def test_scores_with_and_without_places_and_transport_differ(detector, paths):
     kinds = [("combined", True), ("combined", False), ("residual", True), ("residual", False), ("released", None)]
     maps = [detector.anomaly_maps(look.features, look.class_ids, score, normalize) for score, normalize in kinds]
     assert all(not torch.allclose(maps[i], maps[j]) for i in range(5) for j in range(i))
-    torch.testing.assert_close(look.anomaly_map, maps[0])  # the run's own
+    torch.testing.assert_close(look.anomaly_map, maps[2])  # the run's own
+    own, alone, other = (list(detector.stream(paths, None, score)) for score in (None, "residual", "combined"))
+    assert torch.equal(own[0].scores, alone[0].scores) and torch.equal(own[0].maps, alone[0].maps)
+    assert torch.equal(other[0].scores, image_score(other[0].maps))  # the picture counts in the run's own score
+
+
+def test_a_run_is_read_in_another_way_without_training(detector, small_data, paths):
+    dataset = load_dataset(small_data)
+    again = recalibrate(detector, dataset)
+    for one, other in zip(detector.judge(paths), again.judge(paths), strict=True):
+        assert one.score == pytest.approx(other.score, rel=1e-3, abs=1e-3)
+    plain = recalibrate(detector, dataset, reading="norm", picture=False)
+    look = plain.look(paths)
+    assert torch.equal(look.score, image_score(look.anomaly_map)) and "covariance" not in look.signals
+    assert {one.picture for one in plain.judge(paths)} == {0.0}
+    with pytest.raises(InputError, match="width cannot be changed without training"):
+        recalibrate(detector, dataset, width=8)
 
 
 def test_refusals(detector, paths, tmp_path):

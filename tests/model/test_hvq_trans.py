@@ -60,7 +60,7 @@ def test_continuous_model_passes_states_through():
     torch.testing.assert_close(output.codes[-1], torch.cat([output.states[0], output.states[-1]], -1))
     assert output.code_ids is None and output.tokens == () and output.commitment == 0
     signals = model.signals(torch.randn(2, 6, 4, 4), torch.tensor([0, 1]))
-    assert tuple(signals) == model.signal_names == ("residual",) and signals["residual"].shape == (2, 4, 4)
+    assert model.signal_names == () and tuple(signals) == ("residual",) and signals["residual"].shape == (2, 4, 4)
 
 
 def test_signals_by_hand():
@@ -70,7 +70,10 @@ def test_signals_by_hand():
     for quantizer in model.quantizer.quantizers:
         quantizer.error[:] = torch.tensor([7.0, 3.0])
     output, signals = model(features, ids), model.signals(features, ids)
-    assert tuple(signals) == model.signal_names == ("residual", *model.level_names, "released")
+    assert tuple(signals) == ("residual", *model.signal_names) == ("residual", *model.level_names, "released")
+    residual, own = model.measure(features, ids)
+    torch.testing.assert_close(residual, output.reconstruction - features)
+    assert all(torch.equal(own[name], signals[name]) for name in model.signal_names)
     signals = {name: values[0].flatten().numpy() for name, values in signals.items()}
     residual = np.sqrt(((output.reconstruction - features).detach().numpy()[0] ** 2).sum(0)).ravel()
     np.testing.assert_allclose(signals["residual"], residual, rtol=1e-5)

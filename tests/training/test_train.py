@@ -179,7 +179,7 @@ def test_features_on_disk_or_in_memory_give_the_same_weights(small_data, small_c
 
 def test_knn_and_minutes_below_zero(small_data, small_config, tmp_path):
     tensors, state = trained(replace(small_config, method="knn", bank=50), small_data, tmp_path / "knn")
-    assert tensors["model.bank"].shape[0] == 50 and state["done"]
+    assert tensors["model.bank"].shape[:2] == (2, 25) and state["done"]
     with pytest.raises(InputError, match="minutes"):
         trained(small_config, small_data, tmp_path / "x", minutes=-1)
     with pytest.raises(InputError, match="minutes"):
