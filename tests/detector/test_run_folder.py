@@ -80,11 +80,10 @@ def test_an_exported_run_is_small_and_says_nearly_the_same(small_data, small_con
     whole, small = (tmp_path / name / "checkpoint.safetensors" for name in ("run", "small"))
 
     def size(path, part):
-        return sum(
-            t.numel() * t.element_size() for n, t in read_checkpoint(path.parent)[0].items() if n.startswith(part)
-        )
+        tensors = read_checkpoint(path.parent)[0].items()
+        return sum(tensor.nbytes for name, tensor in tensors if name.startswith(part))
 
-    assert size(small, "model.") < size(whole, "model.") / 3 and size(small, "") < size(whole, "")
+    assert size(small, "model.") < size(whole, "model.") / 2 and size(small, "") < size(whole, "")
     tensors, state = read_checkpoint(tmp_path / "run")
     tensors["model.quantizer.top.codebook"][0, 0] = 1e5  # beyond float16, as after a random start
     write_checkpoint(tmp_path / "wild", tensors, state)
