@@ -36,6 +36,7 @@ from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.calibration import Calibration, signal_weights
 from hvqlib.detector.class_guess import ClassCentroids
 from hvqlib.detector.detector import Detector
+from hvqlib.detector.reading import Reading
 from hvqlib.features.backbone import Backbone
 from hvqlib.features.standardize import Standardize
 from hvqlib.model.hvq_trans import HVQTrans
@@ -49,12 +50,14 @@ def untrained(preset: str, weights: str) -> Detector:
     config = PRESETS[preset]
     backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling, weights)
     model = HVQTrans(config, backbone.channels, CLASSES).eval()
-    signals = len(model.signal_names)
+    reading = Reading(config, backbone.channels, CLASSES).eval()
+    signals = len(reading.names(model))
     maps, means = torch.zeros(CLASSES, signals, config.grid, config.grid), torch.zeros(CLASSES, signals)
     zero = torch.zeros(CLASSES)
     scores = torch.linspace(0, 1, 100)
-    calibration = Calibration(model.signal_names, maps, maps + 1, means, means + 1, zero, zero + 1, scores)
-    rest = Standardize(backbone.channels), ClassCentroids(backbone.channels, CLASSES), model, calibration
+    of_scores = (zero, zero + 1) * 3  # of images, maps and pictures
+    calibration = Calibration(reading.names(model), maps, maps + 1, means, means + 1, *of_scores, scores)
+    rest = Standardize(backbone.channels), ClassCentroids(backbone.channels, CLASSES), model, reading, calibration
     return Detector(config, tuple(map(str, range(CLASSES))), backbone, *rest)
 
 
@@ -73,7 +76,8 @@ def shares(detector: Detector, paths: list[Path]) -> dict[str, float]:
         images = timed("decode", lambda: [read_image(path) for path in paths])
         small = timed("resize", lambda: [detector.backbone.preprocess(image)[None] for image in images])
         raw = timed("backbone", lambda: torch.cat([detector.backbone(image) for image in small]))
-        signals = timed("model", lambda: detector.model.signals(detector.standardize(raw), class_ids, wanted))
+        features = detector.standardize(raw)
+        signals, _ = timed("model", lambda: detector.reading(detector.model, features, class_ids, wanted))
         small_map = detector.calibration.combine(signals, class_ids, detector.config)
         timed("map, score", lambda: image_score(upsample(small_map, (detector.config.image_size,) * 2)))
     return seconds

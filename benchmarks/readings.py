@@ -36,7 +36,7 @@ COLUMNS = ("data", "seed", "steps", "reading", "image_auroc", "pixel_auroc", "au
 
 
 class Run:
-    """Residual vectors and signals of a run on all images of a data set."""
+    """Residual vectors and signals of a run on all images of a data set; "the residual" is its length here."""
 
     def __init__(self, detector: Detector, dataset: AnomalyDataset, cache: Path) -> None:
         self.detector, self.dataset, self.config = detector, dataset, detector.config
@@ -56,7 +56,7 @@ class Run:
     def calibrated(self, train: Tensor, test: Tensor, normalize: bool = True) -> Tensor:
         """Measure one signal of all images (N, H, W) from what is normal, as the library does: (M, H, W)."""
         one, classes = {"residual": train}, len(self.dataset.classes)
-        config = replace(self.config, score="residual")
+        config = replace(self.config, score="residual", reading="norm", picture=False)
         calibration = Calibration.fit(config, one, self.train_ids, self.held, classes)
         return calibration.combine({"residual": test}, self.test_ids, config, normalize=normalize)
 
@@ -95,7 +95,7 @@ def highest(maps: Tensor, window: int, number: int) -> Tensor:
 def readings(run: Run) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Yield a reading's name, maps (M, S, S) and image scores (M,), one after another."""
     size = (run.config.image_size,) * 2
-    levels = run.detector.model.signal_names[1:-1]  # between the residual and the released map
+    levels = run.detector.model.signal_names[:-1]  # the last is the released map
     residual, top = run.signal("residual"), run.signal("top")
     default = upsample(residual + 0.5 * top, size)
     yield "default: residual + half the top level", default, image_score(default)

@@ -1,6 +1,6 @@
 """Seconds a training step, and an epoch with cached features against one that runs the backbone every step.
 
-    python -m benchmarks.train_step [--preset paper] [--threads 2] [--images DIR]
+    python -m benchmarks.train_step [--preset paper] [--threads 2] [--device cuda] [--images DIR]
 
 Medians of several steps on random features (batch 16, 15 classes); the epoch is measured on DIR, a data set folder.
 """
@@ -34,17 +34,19 @@ def step(model: HVQTrans, optimizer: torch.optim.Optimizer, features: torch.Tens
     optimizer.step()
 
 
-def seconds_a_step(config: Config, channels: int, classes: int = 15, repeats: int = 7) -> float:
+def seconds_a_step(config: Config, channels: int, device: str, classes: int = 15, repeats: int = 7) -> float:
     """Time `repeats` steps, after two that do not count; the median."""
     torch.manual_seed(0)
-    model = HVQTrans(config, channels, classes).train()
+    model = HVQTrans(config, channels, classes).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), config.lr, fused=True)
-    features = torch.randn(config.batch_size, channels, config.grid, config.grid)
-    class_ids = torch.arange(config.batch_size) % classes
+    features = torch.randn(config.batch_size, channels, config.grid, config.grid, device=device)
+    class_ids = torch.arange(config.batch_size, device=device) % classes
     times = []
     for _ in range(repeats + 2):
         began = time.perf_counter()
         step(model, optimizer, features, class_ids)
+        if device != "cpu":
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
     return statistics.median(times[2:])
 
@@ -75,6 +77,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--preset", choices=sorted(PRESETS), default="paper")
     options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--device", default="cpu")
     options.add_argument("--images", type=Path)
     given = options.parse_args()
     torch.set_num_threads(given.threads)
@@ -82,7 +85,9 @@ def main() -> None:
     channels = 272 if config.backbone.startswith("tf_efficientnet_b4") else 192
     print(f"preset {given.preset}, {given.threads} threads, torch {torch.__version__}")
     for precision in ("float32", "bfloat16"):
-        print(f"step, {precision}: {seconds_a_step(replace(config, precision=precision), channels):.3f} s")
+        print(
+            f"step, {precision}: {seconds_a_step(replace(config, precision=precision), channels, given.device):.3f} s"
+        )
     if given.images:
         cached, whole = epochs(config, given.images)
         print(f"epoch: {cached:.1f} s with cached features, {whole:.1f} s with the backbone: {whole / cached:.1f} x")
