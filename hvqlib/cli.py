@@ -154,9 +154,9 @@ def _predict(options: argparse.Namespace) -> None:
             row = verdict.row() | {"heat_map": str(heat)}
             rows.append(row)
             if not options.json:
-                print(
-                    f"{row['verdict']:9}  p {verdict.p_value:.3f}  {verdict.score:8.3f}  {verdict.class_name}  {path}"
-                )
+                why = f"  ({verdict.spoke})" if verdict.defective and detector.config.picture else ""
+                said = f"{row['verdict']:9}  p {verdict.p_value:.3f}  {verdict.score:8.3f}"
+                print(f"{said}  {verdict.class_name}  {path}{why}")
     write_atomic(options.out / "scores.json", (_json(rows) + "\n").encode())
     if options.json:
         print(_json(rows))
