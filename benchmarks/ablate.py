@@ -77,7 +77,7 @@ READINGS: dict[str, dict] = {
 }
 # ... and the run of "full" alone.
 READINGS_OF_FULL: dict[str, dict] = {
-    "no transport score": {"score": "residual"},
+    "with transport score": {"score": "combined"},
     "released score": {"score": "released"},
     "no place calibration": {"normalize": False},
 }

@@ -64,7 +64,7 @@ REAL5 = NAMES | {
     "picture PCA": "PCA of the picture (DFM's idea)",
     "nearest neighbour": "nearest neighbour (k-center, a bank a class)",
 }
-READ_OTHERWISE = ("no picture", "by length", "no transport score", "released score", "no place calibration",
+READ_OTHERWISE = ("no picture", "by length", "with transport score", "released score", "no place calibration",
                   "inferred class")  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def real5() -> str:
     for row in found:
         method, _, reading = row["variant"].partition(", ")
         if method in READ_OTHERWISE:
-            method, reading = "full", method
+            method, reading = "full", row["variant"]
         each = [percent(json.loads(row["classes"])[name]["image_auroc"]) for name in names]
         means = [percent(row[m]) for m in ("image_auroc", "pixel_auroc", "pixel_ap", "aupro")]
         body.append([REAL5.get(method, method), reading or "default", *means, *each])
