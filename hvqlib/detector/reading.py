@@ -36,13 +36,19 @@ class Reading(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self, method: Method, features: Tensor, class_ids: Tensor, wanted: Collection[str] | None = None
+        self,
+        method: Method,
+        features: Tensor,
+        class_ids: Tensor,
+        wanted: Collection[str] | None = None,
+        rows: Tensor | None = None,
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Measure standardised features (B, C, H, W): signals by name, each (B, H, W), and the pictures' measure (B,).
 
-        Only signals among those `wanted` are computed; all when not given.
+        Only signals among those `wanted` are computed; all when not given. `rows` (B,) of images that the method was
+        fitted to are for `measure`.
         """
-        residuals, own = method.measure(features, class_ids, wanted)
+        residuals, own = method.measure(features, class_ids, wanted, rows)
         signals = {}
         if wanted is None or "residual" in wanted:
             signals["residual"] = torch.linalg.vector_norm(residuals, dim=1)
@@ -85,7 +91,8 @@ class Reading(nn.Module):
             if self.picture is not None:
                 pictures[fitted] = self.picture.fit(class_id, residuals).cpu()
             for rows in others.split(batch):
-                some, measures = self(method, features[rows].to(device), class_ids[rows].to(device))
+                ids = class_ids[rows].to(device)
+                some, measures = self(method, features[rows].to(device), ids, None, row[rows].to(device))
                 pictures[rows] = measures.cpu()
                 for name, values in some.items():
                     signals[name][rows] = values.cpu()

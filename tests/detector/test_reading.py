@@ -44,13 +44,16 @@ def test_all_images_are_measured_in_evaluation_mode(drawn):
         torch.testing.assert_close(one.float(), other.float(), atol=2e-3, rtol=2e-3)
 
 
-def test_an_images_own_patches_are_left_out_of_a_nearest_neighbour(drawn):
+def test_an_images_own_patches_are_left_out_of_a_nearest_neighbour(drawn, monkeypatch):
     features, ids, held = drawn
     torch.manual_seed(0)
     model = NearestNeighbour(Config(method="knn", score="residual", bank=2000, grid=4), 6, 2)
     model.fit(features[~held], ids[~held])
     signals, _ = Reading(CONFIG, 6, 2).fit(model, features, ids, held, 5)
     assert tuple(signals) == ("residual", "covariance") and signals["residual"].min() > 0
+    monkeypatch.setattr(module, "MOST_IMAGES", 4)  # of the others the own patches are left out, too
+    few, _ = Reading(CONFIG, 6, 2).fit(model, features, ids, held, 5)
+    torch.testing.assert_close(few["residual"], signals["residual"])
     row = int((~held).nonzero()[4])
     others = features[~held & (ids == ids[row])]
     others = others[(others != features[row]).flatten(1).any(1)].permute(0, 2, 3, 1).flatten(0, 2)
