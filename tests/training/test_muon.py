@@ -1,9 +1,14 @@
 """Muon against torch's own, and against singular value decompositions."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from hvqlib.data.dataset import load_dataset
+from hvqlib.detector.run_folder import read_checkpoint
 from hvqlib.training.muon import Muon, orthogonalize
+from hvqlib.training.train import train
 
 
 def test_steps_equal_torchs_up_to_its_bfloat16():
@@ -46,3 +51,14 @@ def test_matrices_without_a_gradient_stay():
     optimizer = Muon([weight], 0.1, 0.1)
     optimizer.step()
     assert weight.eq(1).all() and not optimizer.state
+
+
+def test_a_run_with_muon_resumes_to_the_bit(small_data, small_config, tmp_path):
+    config = replace(small_config, optimizer="muon", lr=1e-2, steps=12)
+    dataset = load_dataset(small_data)
+    whole = train(config, dataset, tmp_path / "whole", progress=False)
+    train(config, dataset, tmp_path / "cut", progress=False, watch=lambda _, history: len(history) == 5)
+    cut = train(config, dataset, tmp_path / "cut", progress=False, resume=True)
+    one, other = (read_checkpoint(run)[0] for run in (whole, cut))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name].nan_to_num(-1.0), other[name].nan_to_num(-1.0)) for name in one)
