@@ -60,14 +60,14 @@ VARIANTS: dict[str, dict] = {
     "lite1": {"backbone": "tf_efficientnet_lite1"},
     "lite2": {"backbone": "tf_efficientnet_lite2"},
     "Muon": {"optimizer": "muon", "lr": 1e-2},
-    "continuous": {"method": "continuous", "score": "residual"},
-    "continuous with dropout": {"method": "dropout", "score": "residual"},
-    "nearest neighbour": {"method": "knn", "score": "residual"},
-    "nearest neighbour from a random bank": {"method": "knn", "score": "residual", "coreset": False},
-    "nearest neighbour at grid 28": {"method": "knn", "score": "residual", "grid": 28},
-    **{f"residual codebooks in {n} stages": {"method": "kmeans", "score": "residual", "stages": n} for n in (1, 2, 3)},
-    "place mean": {"method": "place", "score": "residual"},
-    "picture PCA": {"method": "pca", "score": "residual"},
+    "continuous": {"method": "continuous"},
+    "continuous with dropout": {"method": "dropout"},
+    "nearest neighbour": {"method": "knn"},
+    "nearest neighbour from a random bank": {"method": "knn", "coreset": False},
+    "nearest neighbour at grid 28": {"method": "knn", "grid": 28},
+    **{f"residual codebooks in {n} stages": {"method": "kmeans", "stages": n} for n in (1, 2, 3)},
+    "place mean": {"method": "place"},
+    "picture PCA": {"method": "pca"},
 }
 # Other ways of reading any trained run, by `recalibrate` ...
 READINGS: dict[str, dict] = {

@@ -130,7 +130,4 @@ def settings(options: argparse.Namespace) -> Config:
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if "steps" in given:
         given["epochs"] = 0
-    preset = PRESETS[options.preset]
-    if given.get("method", preset.method) != "hvq":
-        given["score"] = "residual"  # no codebooks, no transport
-    return replace(preset, **given)
+    return replace(PRESETS[options.preset], **given)
