@@ -46,11 +46,18 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _foundry(options: argparse.Namespace) -> None:
-    from hvqlib.course.foundry.dataset import draw_foundry
+    from hvqlib.course.foundry.dataset import PHOTOGRAPHED, make_foundry
     from hvqlib.files import data_folder
 
     out = options.out or data_folder(make=True) / "foundry"
-    print(f"{out}: {'drawn' if draw_foundry(out, options.seed) else 'already there'}", file=sys.stderr)
+    print(f"{out}: {', '.join(make_foundry(out, options.seed)) or 'already there'}", file=sys.stderr)
+    if not (out / PHOTOGRAPHED).is_dir():
+        where = data_folder(make=True) / PHOTOGRAPHED
+        print(
+            f"The photographs of {PHOTOGRAPHED} come with a checkout of the project, and '{where}' is not there: "
+            "the data set has its six drawn products only.",
+            file=sys.stderr,
+        )
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -47,9 +47,10 @@ def parser() -> argparse.ArgumentParser:
     main.add_argument("--version", action="version", version=f"hvqlib {__version__}")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
-    data = commands.add_parser("data", help="draw the bundled data set, inspect a folder, download a public data set")
+    data = commands.add_parser("data", help="make the bundled data set, inspect a folder, download a public data set")
     sources = data.add_subparsers(dest="name", required=True, metavar="WHAT", parser_class=_Parser)
-    foundry = sources.add_parser("foundry", help="draw the bundled data set: six products, no download")
+    foundry = sources.add_parser("foundry", help="make the bundled data set: six drawn products and one "
+                                 "photographed, no download")  # fmt: skip
     foundry.add_argument("--out", type=_path, metavar="DIR", help="default: foundry in the data folder")
     foundry.add_argument("--seed", type=int, default=0, help="another seed draws other pictures; default: 0")
     check = sources.add_parser(

@@ -56,7 +56,15 @@ def test_foundry_is_drawn_once(tmp_path, monkeypatch, capsys):
     assert cli.main(["data", "foundry", "--out", str(tmp_path / "f"), "--seed", "2"]) == 0
     assert calls == [("f", 2)] and "drawn" in capsys.readouterr().err
     assert cli.main(["data", "foundry"]) == 0 and calls[1] == ("foundry", 0)
-    assert str(tmp_path / "own_data/foundry") in capsys.readouterr().err  # in the data folder, if nothing else is said
+    said = capsys.readouterr().err
+    assert str(tmp_path / "own_data/foundry") in said  # in the data folder, if nothing else is said
+    assert "photographs of ballscrew come with a checkout" in said and "six drawn products only" in said
+    for folder in ("ballscrew/train", "foundry"):
+        (tmp_path / "own_data" / folder).mkdir(parents=True)
+    monkeypatch.setattr("hvqlib.course.foundry.dataset.draw_foundry", lambda out, seed: False)
+    assert cli.main(["data", "foundry"]) == 0 and "photographs of ballscrew copied" in capsys.readouterr().err
+    assert cli.main(["data", "foundry"]) == 0
+    assert capsys.readouterr().err.strip() == f"{tmp_path / 'own_data/foundry'}: already there"
 
 
 @pytest.mark.parametrize(

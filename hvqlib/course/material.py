@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hvqlib.course.feature_pictures import PictureDecoder
-from hvqlib.course.foundry.dataset import draw_foundry, draw_picture
+from hvqlib.course.foundry.dataset import PHOTOGRAPHED, draw_picture, make_foundry
 from hvqlib.data.dataset import AnomalyDataset, load_dataset
 from hvqlib.data.images import read_mask
 from hvqlib.data.layouts import Sample
@@ -33,9 +33,9 @@ def results_folder() -> Path:
 
 
 def foundry() -> AnomalyDataset:
-    """Load the bundled data set; the first call draws it into the data folder (about a minute)."""
+    """Load the bundled data set; the first call makes it in the data folder (about a minute)."""
     root = data_folder(make=True) / "foundry"
-    draw_foundry(root)
+    make_foundry(root)
     return load_dataset(root)
 
 
@@ -89,11 +89,13 @@ def outlined(sample: Sample, side: int = 224) -> np.ndarray:
 def clean_twin(sample: Sample) -> np.ndarray:
     """Draw a defective foundry image again without its defect: the same picture (256, 256, 3) uint8 but for the defect.
 
-    Raises InputError for a sample that is not a defective image of foundry.
+    Raises InputError for a sample that is not a defective image of foundry, or is a photograph.
     """
     recipe = sample.path.absolute().parents[3] / "foundry.json"  # of ROOT/CLASS/test/DEFECT/NUMBER.png
     if not sample.label or not recipe.is_file():
         raise InputError(f"'{sample.path}' is not a defective image of foundry: it has no clean twin.")
+    if sample.class_name == PHOTOGRAPHED:
+        raise InputError(f"'{sample.path}' is a photograph: it has no clean twin, which only a drawn product has.")
     seed = json.loads(recipe.read_text(encoding="utf-8"))["seed"]
     return draw_picture(sample.class_name, "defective", int(sample.path.stem), seed)[0]
 

@@ -56,15 +56,16 @@ class PlaceCovariance(nn.Module):
         whiten = torch.linalg.inv(torch.linalg.cholesky(shared))
         white = vectors @ whiten.T  # (n, L, C)
         kept = min(rank, n, white.shape[2])
-        left, values, right = torch.svd_lowrank((white * (weight / n) ** 0.5).transpose(0, 1), kept + 8, 4)
-        extra = values[:, :kept].square()  # (L, kept): variance beyond 1
+        own = torch.einsum("nlc,nld->lcd", white, white) * (weight / n)  # (L, C, C): variance beyond 1
+        values, vectors = torch.linalg.eigh(own)
+        extra, right = values[:, -kept:].clamp(min=0), vectors[:, :, -kept:]  # (L, kept), (L, C, kept)
         self.mean[class_id], self.whiten[class_id] = mean, whiten
         self.settled[class_id] = torch.tensor([strength, ridge])
         self.directions[class_id], self.gains[class_id] = 0, 0
-        self.directions[class_id, :, :kept] = right[..., :kept].transpose(1, 2).half()
+        self.directions[class_id, :, :kept] = right.transpose(1, 2).half()
         self.gains[class_id, :, :kept] = extra / (1 + extra)
         # Left out, an image lengthens its own share of the kept directions by 1 / (1 - its leverage).
-        along = (torch.einsum("nlc,lrc->nlr", white, right[..., :kept].transpose(1, 2).contiguous())).square()
+        along = torch.einsum("nlc,lcr->nlr", white, right).square()
         inside = (along * (1 - self.gains[class_id, :, :kept])).sum(2)
         outside = white.square().sum(2) - along.sum(2)
         leverage = (weight / n * inside).clamp(max=0.99)

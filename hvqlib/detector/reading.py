@@ -67,7 +67,6 @@ class Reading(nn.Module):
         the fit, of the method or of the reading, is left out of its own measures, as far as the method can.
         """
         device = next(iter(method.state_dict().values())).device
-        torch.manual_seed(0)  # of directions, drawn to begin with: a resumed run reads as any other
         number, (channels, *grid) = len(features), features[0].shape
         signals = {name: torch.empty(number, *grid) for name in self.names(method)}
         pictures = torch.zeros(number)

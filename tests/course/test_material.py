@@ -31,9 +31,9 @@ def drawn(tmp_path_factory):
     return load_dataset(root).test
 
 
-def test_the_data_set_is_drawn_into_the_data_folder(monkeypatch, own_data):
+def test_the_data_set_is_made_in_the_data_folder(monkeypatch, own_data):
     roots = []
-    monkeypatch.setattr(material, "draw_foundry", roots.append)
+    monkeypatch.setattr(material, "make_foundry", roots.append)
     monkeypatch.setattr(material, "load_dataset", lambda root: root)
     assert material.foundry() == own_data / "foundry" == roots[0]
 
@@ -106,3 +106,6 @@ def test_a_clean_twin_differs_by_its_defect_alone(drawn, small_data):
     for other in others:  # a normal image, and one of another data set
         with pytest.raises(InputError, match="no clean twin"):
             material.clean_twin(other)
+    hurt = next(s for s in drawn if s.label)
+    with pytest.raises(InputError, match="is a photograph"):
+        material.clean_twin(replace(hurt, class_name="ballscrew"))

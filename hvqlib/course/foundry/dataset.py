@@ -1,8 +1,9 @@
-"""The bundled data set "foundry": six products drawn from seeds, in MVTec AD layout, never downloaded.
+"""The bundled data set "foundry": six products drawn from seeds and one photographed, in MVTec AD layout.
 
 Every picture has its own seed, made of the data set's seed, the product, the split and a number, so any picture can
 be drawn alone, in any order, on any machine. A defective picture is a good one with a defect added: the same scene
-seed without the defect gives its clean twin, which is how the tests check that masks are exact.
+seed without the defect gives its clean twin, which is how the tests check that masks are exact. The photographs of the
+seventh product are copied from the data folder of a checkout. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -23,10 +24,31 @@ from hvqlib.course.foundry import PRODUCTS
 from hvqlib.course.foundry.rendering import camera
 from hvqlib.course.foundry.shapes import Array, Random
 from hvqlib.errors import InputError
+from hvqlib.files import data_folder
 
 VERSION = 1  # of the drawings: raise it whenever a picture changes
 COUNTS = {"train": 60, "good": 15, "defective": 30}  # pictures a product; the order is part of the seeds
+PHOTOGRAPHED = "ballscrew"  # the product whose pictures come with a checkout, with a licence of their own
 Job = tuple[str, str, int, str | None]  # product, split, number, defect
+
+
+def make_foundry(root: str | Path, seed: int = 0) -> list[str]:
+    """Make the data set in the folder `root`, and return what was done: nothing if all is there already.
+
+    The six products are drawn (:func:`draw_foundry`), and the photographed one is copied from the data folder; where
+    that has none, as beside an installed package, six products are all. Each part appears only when it is complete.
+    """
+    root, photographs = Path(root).resolve(), data_folder(make=True) / PHOTOGRAPHED
+    done = ["drawn"] if draw_foundry(root, seed) else []
+    if (photographs / "train").is_dir() and not (root / PHOTOGRAPHED).exists():
+        beside = root.with_name(f".{root.name}.{os.getpid()}.part")
+        try:
+            shutil.copytree(photographs, beside)
+            beside.rename(root / PHOTOGRAPHED)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        done.append(f"photographs of {PHOTOGRAPHED} copied")
+    return done
 
 
 def draw_picture(
@@ -54,7 +76,7 @@ def pictures_to_draw(counts: dict[str, int] = COUNTS) -> list[Job]:
 
 
 def draw_foundry(root: str | Path, seed: int = 0, counts: dict[str, int] = COUNTS, workers: int | None = None) -> bool:
-    """Draw the data set into the folder `root`, and return True; return False if it is already there.
+    """Draw the six products into the folder `root`, and return True; return False if they are already there.
 
     The folder appears under its name only when it is complete; `foundry.json` in it says what was drawn. Raises
     InputError if `root` holds something else, or `seed` is out of range.

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hvqlib.course.foundry import PRODUCTS
-from hvqlib.course.foundry.dataset import COUNTS, draw_foundry, draw_picture, pictures_to_draw
+from hvqlib.course.foundry import PRODUCTS, dataset
+from hvqlib.course.foundry.dataset import COUNTS, draw_foundry, draw_picture, make_foundry, pictures_to_draw
 from hvqlib.course.foundry.shapes import Random
 from hvqlib.data.dataset import load_dataset
 from hvqlib.data.images import read_image, read_mask
@@ -74,10 +75,10 @@ def drawn(tmp_path_factory):
 
 def test_folder_is_a_data_set_with_what_draw_gives(drawn):
     root, _ = drawn
-    dataset = load_dataset(root)
-    assert set(dataset.classes) == set(PRODUCTS)
-    assert (len(dataset.train), len(dataset.test)) == (len(PRODUCTS), 3 * len(PRODUCTS))
-    for sample in dataset.test:
+    loaded = load_dataset(root)
+    assert set(loaded.classes) == set(PRODUCTS)
+    assert (len(loaded.train), len(loaded.test)) == (len(PRODUCTS), 3 * len(PRODUCTS))
+    for sample in loaded.test:
         number = int(sample.path.stem)
         kind = sample.defect if sample.label else None
         picture, mask = draw_picture(sample.class_name, "defective" if kind else "good", number, defect=kind)
@@ -106,3 +107,67 @@ def test_an_interrupted_drawing_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(KeyError):
         draw_foundry(tmp_path / "foundry", workers=1)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def few(drawn, monkeypatch):
+    """Draw few pictures, which lie there already, in place of all."""
+    monkeypatch.setattr(
+        dataset, "draw_foundry", lambda root, seed: not root.exists() and bool(shutil.copytree(drawn[0], root))
+    )
+
+
+@pytest.fixture
+def photographs(own_data):
+    """A data folder with two photographs, and what belongs to them."""
+    folder = own_data / "ballscrew"
+    for name in ("train/good/000.jpg", "test/good/000.jpg"):
+        (folder / name).parent.mkdir(parents=True)
+        Image.fromarray(np.full((46, 113, 3), 99, np.uint8)).save(folder / name)
+    (folder / "LICENSE").write_text("CC BY-SA 4.0")
+    return folder
+
+
+def files(root):
+    """Each file of a folder, and when it was written."""
+    return {p.relative_to(root).as_posix(): p.stat().st_mtime_ns for p in root.rglob("*") if p.is_file()}
+
+
+def test_photographs_join_the_drawn_products_once(few, photographs, tmp_path):
+    root = tmp_path / "deep" / "foundry"
+    assert make_foundry(root) == ["drawn", "photographs of ballscrew copied"]
+    assert load_dataset(root).classes == tuple(sorted([*PRODUCTS, "ballscrew"]))
+    for name in files(photographs):
+        copy = root / "ballscrew" / name
+        assert copy.read_bytes() == (photographs / name).read_bytes() and not copy.samefile(photographs / name)
+    before = files(root)
+    assert make_foundry(root) == [] and files(root) == before
+    assert [p.name for p in root.parent.iterdir()] == ["foundry"]
+
+
+def test_photographs_are_added_to_what_was_drawn_before(few, own_data, tmp_path):
+    root = tmp_path / "foundry"
+    assert make_foundry(root) == ["drawn"] and set(load_dataset(root).classes) == set(PRODUCTS)
+    drawn_before = files(root)
+    shutil.copytree(root / "gear", own_data / "ballscrew")
+    assert make_foundry(root) == ["photographs of ballscrew copied"]
+    assert {name: when for name, when in files(root).items() if not name.startswith("ballscrew")} == drawn_before
+
+
+def test_photographs_are_copied_whole_or_not_at_all(few, photographs, tmp_path, monkeypatch):
+    root = tmp_path / "foundry"
+
+    def half(source, goal):
+        (goal / "train").mkdir(parents=True)
+        raise OSError(28, "No space left on device")
+
+    make = shutil.copytree(photographs, tmp_path / "aside")
+    shutil.rmtree(photographs)
+    make_foundry(root)
+    shutil.move(make, photographs)
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset.shutil, "copytree", half)
+        with pytest.raises(OSError, match="No space"):
+            make_foundry(root)
+    assert not (root / "ballscrew").exists() and not list(tmp_path.glob(".*"))
+    assert make_foundry(root) == ["photographs of ballscrew copied"]
