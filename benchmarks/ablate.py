@@ -161,7 +161,8 @@ def _run(
         usage, perplexity = tensors["history"][-1, 3:].tolist() if "history" in tensors else (None, None)
         detector = Detector.load(run)
         least = _least_used(detector, dataset, cache)
-        evaluated = {name: (evaluate(detector, dataset, cache=cache).metrics, memory.megabytes)}
+        own = evaluate(detector, dataset, cache=cache)
+        evaluated = {name: (own.metrics, memory.megabytes)}
         others = READINGS | READINGS_OF_FULL if name == "full" else READINGS
         for reading, changes in others.items():
             title = reading if name == "full" else f"{name}, {reading}"
@@ -188,6 +189,7 @@ def _run(
             "class_accuracy": _round(min((v for v in right.values() if v is not None), default=None)),
             "memory_mb": round(megabytes),
             "classes": json.dumps(classes, separators=(",", ":")),
+            "scores": scores_json(own.scores) if reading == name else "",
         })  # fmt: skip
     return rows
 
@@ -211,6 +213,12 @@ def _least_used(detector: Detector, dataset: AnomalyDataset, cache: str | Path |
             used[level, model.switch(class_ids[some])[:, None], row] = True
     share = used.float().mean(2)[:, used.any(2).any(0)]
     return float(share.min())
+
+
+def scores_json(scores: dict[str, tuple[list[float], list[float]]]) -> str:
+    """Write the image scores of each class, good and defective, as JSON with four digits: what can be resampled."""
+    return json.dumps({c: [[float(f"{s:.4g}") for s in kind] for kind in both] for c, both in scores.items()},
+                      separators=(",", ":"))  # fmt: skip
 
 
 def _round(value: float | None) -> float | None:

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.ablate import _append, _numbers, _Parser, _round
+from benchmarks.ablate import _append, _numbers, _Parser, _round, scores_json
 from benchmarks.measure import PeakMemory, commit, processor_name
 from hvqlib.cli import exit_status
 from hvqlib.config import Config
@@ -140,7 +140,7 @@ def _run(name: str, seed: int, dataset: AnomalyDataset, backbone: Backbone) -> d
     def pixels(path: Path) -> torch.Tensor:
         return backbone.preprocess(read_image(path))[None].to(device)
 
-    classes, seconds = {}, 0.0
+    classes, of_images, seconds = {}, {}, 0.0
     with PeakMemory() as memory:
         for class_name in dataset.classes:
             normal = [sample.path for sample in dataset.train if sample.class_name == class_name]
@@ -158,13 +158,15 @@ def _run(name: str, seed: int, dataset: AnomalyDataset, backbone: Backbone) -> d
                 scores.append(float(judged.pred_score))
                 maps.append(judged.anomaly_map.view(size, size).cpu().numpy())
             masks = [read_mask(sample, size) for sample in samples] if dataset.has_masks(class_name) else None
-            classes[class_name] = all_metrics(np.array([sample.label for sample in samples]), scores, masks, maps)
+            labels = np.array([sample.label for sample in samples])
+            classes[class_name] = all_metrics(labels, scores, masks, maps)
+            of_images[class_name] = tuple(np.array(scores)[labels == kind].tolist() for kind in (0, 1))
     rounded = {c: {metric: _round(value) for metric, value in row.items()} for c, row in classes.items()}
     return {
         "variant": variant, "seed": seed, "steps": 1,
         **{metric: _round(value) for metric, value in mean_over_classes(classes).items()},
         "cpu_seconds": round(seconds), "memory_mb": round(memory.megabytes),
-        "classes": json.dumps(rounded, separators=(",", ":")),
+        "classes": json.dumps(rounded, separators=(",", ":")), "scores": scores_json(of_images),
         "machine": f"{processor_name()}, {torch.get_num_threads()} threads", "torch": torch.__version__,
         "hvqlib": version("hvqlib"), "commit": commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }  # fmt: skip

@@ -10,7 +10,7 @@ from hvqlib.evaluation.metrics import METRICS
 
 COLUMNS = (
     *("variant", "data", "seed", "steps", *METRICS, "class_accuracy", "usage", "least_used", "perplexity"),
-    *("cpu_seconds", "memory_mb", "classes", "machine", "torch", "hvqlib", "commit", "date", "command"),
+    *("cpu_seconds", "memory_mb", "classes", "scores", "machine", "torch", "hvqlib", "commit", "date", "command"),
 )
 KEY = ("variant", "data", "seed", "steps")
 

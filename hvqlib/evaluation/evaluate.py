@@ -30,10 +30,11 @@ class Example:
 
 @dataclass
 class Evaluation:
-    """Hold the metrics of a data set, and two examples a class: the median and the lowest-scored defective image."""
+    """Hold the metrics of a data set, and what they come from."""
 
     metrics: dict  # {"classes": {name: {...}}, "mean": {...}, "n": {name: {...}}}
-    examples: list[Example]
+    examples: list[Example]  # two a class: the defective images of the median and of the lowest score
+    scores: dict[str, tuple[list[float], list[float]]]  # by class: of good images and of defective ones, as in the data
 
 
 def evaluate(
@@ -71,7 +72,7 @@ def evaluate(
         raise InputError(f"{dataset.root} has no test images: put some into CLASS/test/good and CLASS/test/DEFECT.")
     if labels not in ("given", "inferred"):
         raise InputError(f'labels is {labels!r}; choose "given" or "inferred".')
-    per_class, numbers, examples = {}, {}, []
+    per_class, numbers, examples, of_class = {}, {}, [], {}
     right: dict[int, list[bool]] = {0: [], 1: []}  # by label: whether the inferred class is the true one
     for name in dataset.classes:
         samples = [sample for sample in dataset.test if sample.class_name == name]
@@ -95,6 +96,8 @@ def evaluate(
             for kind in (0, 1):
                 right[kind] += (np.array(ids)[label == kind] == class_id).tolist()
             per_class[name] = all_metrics(label, scores, *((masks, maps) if masked else ()))
+            good, defective = (np.array(scores)[label == kind].tolist() for kind in (0, 1))
+            of_class[name] = good, defective
             numbers[name] = {"good": int((label == 0).sum()), "defective": int(label.sum())}
             ranked = sorted(np.flatnonzero(label).tolist(), key=lambda i: scores[i])
             shown = [maps[i] for i in range(0, len(maps), -(-len(maps) // 64))]  # enough to set the colours by
@@ -105,7 +108,7 @@ def evaluate(
     accuracy = {kind: float(np.mean(r)) if labels != "given" and r else None for kind, r in kinds.items()}
     metrics = {"classes": per_class, "mean": mean_over_classes(per_class), "n": numbers, "labels": labels,
                "class_accuracy": accuracy}  # fmt: skip
-    return Evaluation(metrics, examples)
+    return Evaluation(metrics, examples, of_class)
 
 
 class _Spool(Sequence[np.ndarray]):

@@ -38,6 +38,12 @@ def test_a_row_for_each_run_and_reading_with_all_that_repeats_it(small_data, sma
         for metric in METRICS:  # the mean is that of the classes that have it
             values = [c[metric] for c in classes.values() if c[metric] is not None]
             assert abs(float(row[metric]) - sum(values) / len(values)) < 1e-4
+        if row["variant"] in ("full", "nearest neighbour"):
+            for name, (good, defective) in json.loads(row["scores"]).items():  # the AUROC by hand, from pairs
+                won = [(g < d) + (g == d) / 2 for g in good for d in defective]
+                assert abs(sum(won) / len(won) - classes[name]["image_auroc"]) < 1e-4
+        else:
+            assert row["scores"] == ""
         assert float(row["memory_mb"]) > 50
         words = shlex.split(row["command"])
         assert words[:3] == ["python", "-m", "benchmarks.ablate"]
