@@ -92,6 +92,7 @@ def ablate(
     workers: int = 1,
     cache: str | Path | None = None,
     base: Config | None = None,
+    readings: bool = True,
 ) -> int:
     """Train and evaluate each variant at each length with each seed, and append a row to `out` as each is done.
 
@@ -104,6 +105,7 @@ def ablate(
     workers : runs at a time, each with its share of the cores.
     cache : folder for the frozen features.
     base : the configuration that variants change; the tiny preset when not given.
+    readings : read each run in the other ways too; else as it was configured alone.
 
     Returns
     -------
@@ -127,7 +129,7 @@ def ablate(
     # A fresh process for each run: its peak memory is its own.
     with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:
         base = base or Config()
-        runs = [pool.submit(_run, *job, data, cache, base, threads) for job in jobs]
+        runs = [pool.submit(_run, *job, data, cache, base, threads, readings) for job in jobs]
         for i, run in enumerate(as_completed(runs), 1):
             rows = run.result()
             _append(out, rows)
@@ -147,7 +149,14 @@ def _append(path: Path, rows: Sequence[dict]) -> None:
 
 
 def _run(
-    name: str, seed: int, steps: int, data: Path, cache: str | Path | None, base: Config, threads: int
+    name: str,
+    seed: int,
+    steps: int,
+    data: Path,
+    cache: str | Path | None,
+    base: Config,
+    threads: int,
+    readings: bool,
 ) -> list[dict]:
     """Train one variant with one seed, in a process of its own; its rows."""
     torch.set_num_threads(threads)
@@ -164,11 +173,11 @@ def _run(
         own = evaluate(detector, dataset, cache=cache)
         evaluated = {name: (own.metrics, memory.megabytes)}
         others = READINGS | READINGS_OF_FULL if name == "full" else READINGS
-        for reading, changes in others.items():
+        for reading, changes in others.items() if readings else ():
             title = reading if name == "full" else f"{name}, {reading}"
             other = recalibrate(detector, dataset, cache, **changes)
             evaluated[title] = evaluate(other, dataset, cache=cache).metrics, memory.megabytes  # so far
-        if name == "full":
+        if name == "full" and readings:
             inferred = evaluate(detector, dataset, cache=cache, labels="inferred").metrics
             evaluated["inferred class"] = inferred, memory.megabytes
     same = {
@@ -178,7 +187,7 @@ def _run(
         "torch": torch.__version__, "hvqlib": version("hvqlib"), "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "command": f"python -m benchmarks.ablate --data {shlex.quote(data.as_posix())} "
-                   f'--variants "{name}" --seeds {seed} --steps {steps}',
+                   f'--variants "{name}" --seeds {seed} --steps {steps}{"" if readings else " --no-readings"}',
     }  # fmt: skip
     rows = []
     for reading, (metrics, megabytes) in evaluated.items():
@@ -244,6 +253,7 @@ def parser() -> argparse.ArgumentParser:
     ablate.add_argument("--steps", default="300", metavar="N,N", help="optimiser steps of the runs; default: 300")
     ablate.add_argument("--workers", type=int, default=1, help="runs at a time; default: 1")
     ablate.add_argument("--cache", type=Path, metavar="DIR", help="for features; default: cache in the data folder")
+    ablate.add_argument("--no-readings", action="store_true", help="do not read each run in other ways too")
     ablate.add_argument("--json", action="store_true", help="print the result as JSON")
     return ablate
 
@@ -263,7 +273,8 @@ def _command(arguments: Sequence[str] | None) -> None:
     variants = options.variants.split(",") if options.variants else list(VARIANTS)
     out = options.out or data_folder(make=True) / "results" / "ablations.csv"
     cache = options.cache or data_folder(make=True) / "cache"
-    trained = ablate(options.data, out, variants, seeds, steps, options.workers, cache)
+    trained = ablate(options.data, out, variants, seeds, steps, options.workers, cache,
+                     readings=not options.no_readings)  # fmt: skip
     if options.json:
         print(json.dumps({"trained": trained, "rows": str(out)}, indent=2))
 

@@ -88,7 +88,7 @@ class Calibration:
         self.map_mean, self.map_spread, _ = level(scores, class_ids, held, classes)
         if pictures is not None and config.picture:
             self.picture_mean, self.picture_spread, _ = level(pictures, class_ids, held, classes)
-            scores = self.add_picture(scores, pictures, class_ids)
+            scores = self.join(scores, pictures, class_ids)
         self.image_mean, self.image_spread, away = level(scores, class_ids, held, classes)
         # Held-out images of all classes together say which score is how rare.
         self.scores = away[held if held.any() else torch.ones_like(held)].sort().values
@@ -123,9 +123,15 @@ class Calibration:
         """Give the normal mean and spread, (classes, H, W) each, of the signal of that name."""
         return self.mean[:, self.names.index(name)], self.spread[:, self.names.index(name)]
 
-    def add_picture(self, scores: Tensor, pictures: Tensor, class_ids: Tensor) -> Tensor:
-        """Add to the scores (B,) of maps what the pictures' measures (B,) say, in the maps' unit: the image scores."""
-        return scores + self.map_spread[class_ids] * self.picture_away(pictures, class_ids)
+    def join(self, scores: Tensor, pictures: Tensor, class_ids: Tensor) -> Tensor:
+        """Join the scores (B,) of maps and the measures (B,) of whole pictures: image scores, in the maps' unit.
+
+        A defect is a spot or changes the whole picture, so one of the two is enough: log(e^a + e^b) of their distances
+        a and b above normal, in spreads, is the larger one when they differ much. (As if the odds of either kind of
+        defect grew by a factor of e with each spread: odds of alternatives are added.)
+        """
+        joint = torch.logaddexp(self.map_away(scores, class_ids), self.picture_away(pictures, class_ids))
+        return self.map_mean[class_ids] + self.map_spread[class_ids] * joint
 
     def map_away(self, scores: Tensor, class_ids: Tensor) -> Tensor:
         """Say how many spreads above normal the scores (B,) of maps are."""

@@ -247,7 +247,7 @@ class Detector:
         if not self.config.picture:
             away = torch.zeros_like(away)
         elif score in (None, self.config.score) and normalize in (None, self.config.normalize):
-            scores = self.calibration.add_picture(scores, pictures, ids)
+            scores = self.calibration.join(scores, pictures, ids)
         return Judged(maps, scores, spots, away, ids)
 
     def _batches(

@@ -107,7 +107,7 @@ def test_the_command_itself(small_data, tmp_path):
 
 def test_every_option_is_explained():
     options = parser()._actions
-    assert len(options) == 9 and all(action.help for action in options)
+    assert len(options) == 10 and all(action.help for action in options)
 
 
 def test_the_csv_opens_as_one(small_data, small_config, tmp_path):

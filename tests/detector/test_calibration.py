@@ -181,7 +181,12 @@ def test_the_picture_counts_as_much_as_the_map():
     pictures = 7 + 3 * ids + torch.randn(120, generator=generator) * (1 + ids)
     calibration = Calibration.fit(CONFIG, named(signals), ids, held, 2, pictures)
     maps = image_score(upsample(calibration.combine(named(signals), ids, CONFIG), (24, 24)))
-    scores = calibration.add_picture(maps, pictures, ids)
+    scores = calibration.join(maps, pictures, ids)
+    away = [calibration.map_away(maps, ids).numpy(), calibration.picture_away(pictures, ids).numpy()]
+    joint = (scores - calibration.map_mean[ids]) / calibration.map_spread[ids]
+    assert np.allclose(joint, np.log(np.exp(away[0]) + np.exp(away[1])), atol=1e-4)
+    far = torch.full_like(maps, 1e7)  # one that is far out decides, and nothing overflows
+    assert torch.allclose(calibration.join(far, pictures, ids), far, rtol=1e-4)
     for c in (0, 1):
         mine = (ids == c) & held
         assert float(calibration.picture_mean[c]) == pytest.approx(float(pictures[mine].mean()), rel=1e-4)
