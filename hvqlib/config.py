@@ -1,4 +1,4 @@
-"""Hold everything a run needs in one dataclass, and the two presets."""
+"""Hold everything a run needs in one dataclass, and the presets."""
 
 from __future__ import annotations
 
@@ -123,6 +123,17 @@ class Config:
 PRESETS: dict[str, Config] = {
     # Minutes on two CPU cores.
     "tiny": Config(),
+    # About an hour on one GPU of 8 GB or more: calculated, not measured (docs/full_size.md).
+    "small-gpu": replace(
+        Config(),
+        backbone="tf_efficientnet_b4.aa_in1k",
+        width=128,
+        heads=4,
+        feedforward=512,
+        steps=100_000,
+        lr=1e-3,
+        precision="bfloat16",
+    ),
     # Lu et al. 2023, section 4.1 and the settings published with the release.
     "paper": replace(
         Config(),

@@ -1,10 +1,14 @@
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from hvqlib.config import PRESETS, Config
 from hvqlib.errors import InputError
+from hvqlib.model.hvq_trans import HVQTrans
 
 
 def test_json_round_trip():
@@ -21,6 +25,31 @@ def test_paper_preset_is_the_published_one():
     assert p.backbone.split(".")[0] == "tf_efficientnet_b4"
     assert (p.width, p.heads, p.feedforward, p.codes, p.layers, p.batch_size) == (256, 8, 1024, 512, 4, 16)
     assert (p.epochs, p.lr, p.weight_decay, p.clip, p.schedule, p.decay) == (1000, 1e-4, 1e-4, 0.1, "step", 0.99)
+
+
+def test_small_gpu_preset_has_the_papers_backbone_and_otherwise_the_defaults():
+    p = PRESETS["small-gpu"]
+    assert p.backbone == PRESETS["paper"].backbone
+    assert (p.width, p.heads, p.feedforward, p.lr, p.precision) == (128, 4, 512, 1e-3, "bfloat16")
+    names = ("backbone", "width", "heads", "feedforward", "steps", "lr", "precision")
+    assert replace(p, **{name: getattr(Config(), name) for name in names}) == Config()
+
+
+def test_small_gpu_preset_is_about_an_hour_as_its_page_calculates():
+    p = PRESETS["small-gpu"]
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        model = HVQTrans(p, 272, 15).eval()
+        images, class_ids = torch.empty(p.batch_size, 272, p.grid, p.grid), torch.zeros(p.batch_size, dtype=torch.long)
+        model.loss(images, class_ids)[0].backward()
+    seconds = counter.get_total_flops() / 2.7e12
+    minutes = p.steps * seconds / 60
+    assert 50 < minutes < 70
+    root = Path(__file__).resolve().parents[1]
+    for page in ("docs/full_size.md", "notebooks/13_reproduce_the_paper.ipynb"):
+        told = (root / page).read_text(encoding="utf-8")
+        found = f"{counter.get_total_flops() / 1e9:.0f} GFLOP", f"{p.steps:,} steps", f"{minutes:.0f} minutes"
+        assert [words for words in (*found, "2.7 TFLOP/s") if words not in told] == []
+    assert f"{1000 * seconds:.0f} ms" in (root / "docs" / "full_size.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
