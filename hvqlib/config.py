@@ -70,7 +70,7 @@ class Config:
     score: Literal["combined", "residual", "released"] = "residual"  # residual and transport; residual; as released
     reading: Literal["covariance", "norm"] = "covariance"  # of a residual: by the scatter of its place, or its length
     rank: int = 24  # directions in which a place's covariance may differ from its class's
-    picture: bool = True  # add what the residual of the whole picture says to the image score
+    picture: bool = True  # join what the residual of the whole picture says to the image score
     transport_weights: tuple[float, ...] = (0.5,)  # of the transport scores: top, then deep to shallow; the rest 0
     normalize: bool = True  # by a class's normal mean and spread at each position; else by the class's alone
 
