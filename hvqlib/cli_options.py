@@ -75,8 +75,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--data", type=_path, required=True, metavar="DIR",
                        help="CLASS/train/good/*.png inside, or another layout that hvq data check knows")  # fmt: skip
     train.add_argument("--out", type=_path, required=True, metavar="RUN", help="run folder to make")
-    train.add_argument("--preset", choices=["paper", "tiny"], default="tiny",
-                       help="default: tiny (a CPU, minutes); paper: as published (a GPU, hours)")  # fmt: skip
+    train.add_argument("--preset", choices=["paper", "small-gpu", "tiny"], default="tiny",
+                       help="default: tiny (a CPU, minutes); small-gpu: about an hour on a GPU; paper: as published "
+                       "(a GPU, hours)")  # fmt: skip
     train.add_argument("--method", choices=["hvq", "continuous", "dropout", "knn", "kmeans", "place", "pca"],
                        help="default: hvq; its network without codebooks, or with dropout in their place; or a rival: "
                        "nearest patch, residual codebooks, mean of the place, PCA of the picture")  # fmt: skip
