@@ -117,6 +117,33 @@ def test_the_transport_loss_reaches_the_encoder():
     assert more > plain and slope.isfinite().all() and slope.abs().sum() > 0
 
 
+def test_what_each_loss_moves():
+    """docs/differences.md, "What each loss moves"."""
+    torch.manual_seed(0)
+    model = HVQTrans(SMALL, 6, 2)
+    features, ids = torch.randn(4, 6, 4, 4), torch.tensor([0, 1, 1, 0])
+    whole, output = model.loss(features, ids, transport=1.0)
+    error = (output.reconstruction - features).square().mean()
+    losses = {
+        "error": error,
+        "commitment": output.commitment,
+        "transport": whole - error - SMALL.commitment * output.commitment,
+    }
+    weights = dict(model.named_parameters())
+    assert not any("codebook" in name for name in weights)  # buffers: no loss moves a prototype
+    moved = {}
+    for name, loss in losses.items():
+        gradients = torch.autograd.grad(loss, list(weights.values()), retain_graph=True, allow_unused=True)
+        moved[name] = {
+            w.split(".")[0]
+            for w, g in zip(weights, gradients, strict=True)
+            if g is not None and float(g.abs().max()) > 1e-9
+        }
+    assert {"encoder", "decoder", "head_weight"} <= moved["error"]
+    for name in ("commitment", "transport"):
+        assert "encoder" in moved[name] and not {"decoder", "head_weight", "head_bias"} & moved[name], moved
+
+
 def test_a_batch_without_images_has_no_transport_loss():
     model = HVQTrans(SMALL, 6, 2).eval()  # what a process gets when images are fewer than processes
     output = model.loss(torch.zeros(0, 6, 4, 4), torch.zeros(0, dtype=torch.long), transport=0.5)[1]
