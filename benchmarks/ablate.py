@@ -16,7 +16,7 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from hvqlib.cli import exit_status
 from hvqlib.config import Config
 from hvqlib.course.results import COLUMNS, KEY, read_rows
 from hvqlib.data.dataset import AnomalyDataset, load_dataset
+from hvqlib.data.layouts import Sample
 from hvqlib.detector.detector import Detector
 from hvqlib.detector.run_folder import METHODS, read_checkpoint
 from hvqlib.errors import InputError
@@ -93,6 +94,7 @@ def ablate(
     cache: str | Path | None = None,
     base: Config | None = None,
     readings: bool = True,
+    images: int = 0,
 ) -> int:
     """Train and evaluate each variant at each length with each seed, and append a row to `out` as each is done.
 
@@ -106,6 +108,7 @@ def ablate(
     cache : folder for the frozen features.
     base : the configuration that variants change; the tiny preset when not given.
     readings : read each run in the other ways too; else as it was configured alone.
+    images : of a class to train on, at most, at equal distances in the data set's order; 0: all of them.
 
     Returns
     -------
@@ -124,12 +127,14 @@ def ablate(
     # Rivals without a network are not trained step by step: their rows say 1 step.
     grid = ((name, seed, 1 if issubclass(METHODS[VARIANTS[name].get("method", "hvq")], Rival) else length)
             for seed in seeds for length in steps for name in variants)  # fmt: skip
-    jobs = [job for job in dict.fromkeys(grid) if (job[0], data.name, str(job[1]), str(job[2])) not in there]
+    jobs = [
+        job for job in dict.fromkeys(grid) if (job[0] + few(images), data.name, str(job[1]), str(job[2])) not in there
+    ]
     threads = max(1, torch.get_num_threads() // workers)
     # A fresh process for each run: its peak memory is its own.
     with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:
         base = base or Config()
-        runs = [pool.submit(_run, *job, data, cache, base, threads, readings) for job in jobs]
+        runs = [pool.submit(_run, *job, data, cache, base, threads, readings, images) for job in jobs]
         for i, run in enumerate(as_completed(runs), 1):
             rows = run.result()
             _append(out, rows)
@@ -157,11 +162,14 @@ def _run(
     base: Config,
     threads: int,
     readings: bool,
+    images: int,
 ) -> list[dict]:
     """Train one variant with one seed, in a process of its own; its rows."""
     torch.set_num_threads(threads)
     config = replace(base, **VARIANTS[name], seed=seed, steps=steps, epochs=0)
     dataset = load_dataset(data)
+    if images:
+        dataset = replace(dataset, train=tuple(fewer(dataset.train, images)))
     with PeakMemory() as memory, tempfile.TemporaryDirectory() as folder:
         start = time.process_time()  # of all threads; unlike the clock on the wall, it leaves out what else runs
         run = train(config, dataset, Path(folder) / "run", cache=cache, progress=False, checkpoint_every=10**9)
@@ -187,14 +195,15 @@ def _run(
         "torch": torch.__version__, "hvqlib": version("hvqlib"), "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "command": f"python -m benchmarks.ablate --data {shlex.quote(data.as_posix())} "
-                   f'--variants "{name}" --seeds {seed} --steps {steps}{"" if readings else " --no-readings"}',
+                   f'--variants "{name}" --seeds {seed} --steps {steps}{"" if readings else " --no-readings"}'
+                   f"{f' --images {images}' if images else ''}",
     }  # fmt: skip
     rows = []
     for reading, (metrics, megabytes) in evaluated.items():
         right = metrics["class_accuracy"] or {}
         classes = {c: {m: _round(v) for m, v in row.items()} for c, row in metrics["classes"].items()}
         rows.append({
-            "variant": reading, **same, **{m: _round(v) for m, v in metrics["mean"].items()},
+            "variant": reading + few(images), **same, **{m: _round(v) for m, v in metrics["mean"].items()},
             "class_accuracy": _round(min((v for v in right.values() if v is not None), default=None)),
             "memory_mb": round(megabytes),
             "classes": json.dumps(classes, separators=(",", ":")),
@@ -222,6 +231,19 @@ def _least_used(detector: Detector, dataset: AnomalyDataset, cache: str | Path |
             used[level, model.switch(class_ids[some])[:, None], row] = True
     share = used.float().mean(2)[:, used.any(2).any(0)]
     return float(share.min())
+
+
+def few(images: int) -> str:
+    """Say in a variant's name how many images of a class it saw, if not all."""
+    return f" from {images} images" if images else ""
+
+
+def fewer(samples: Sequence[Sample], most: int) -> Iterator[Sample]:
+    """Yield at most so many samples of each class, at equal distances in their order."""
+    for class_id in dict.fromkeys(sample.class_id for sample in samples):
+        mine = [sample for sample in samples if sample.class_id == class_id]
+        number = min(most, len(mine))
+        yield from (mine[i * len(mine) // number] for i in range(number))
 
 
 def scores_json(scores: dict[str, tuple[list[float], list[float]]]) -> str:
@@ -254,6 +276,8 @@ def parser() -> argparse.ArgumentParser:
     ablate.add_argument("--workers", type=int, default=1, help="runs at a time; default: 1")
     ablate.add_argument("--cache", type=Path, metavar="DIR", help="for features; default: cache in the data folder")
     ablate.add_argument("--no-readings", action="store_true", help="do not read each run in other ways too")
+    ablate.add_argument("--images", type=int, default=0, metavar="N", 
+                        help="of a class to train on, at most; default: 0, all")  # fmt: skip
     ablate.add_argument("--json", action="store_true", help="print the result as JSON")
     return ablate
 
@@ -273,8 +297,10 @@ def _command(arguments: Sequence[str] | None) -> None:
     variants = options.variants.split(",") if options.variants else list(VARIANTS)
     out = options.out or data_folder(make=True) / "results" / "ablations.csv"
     cache = options.cache or data_folder(make=True) / "cache"
+    if options.images < 0:
+        raise InputError(f"--images is {options.images}; it must be 0 or more.")
     trained = ablate(options.data, out, variants, seeds, steps, options.workers, cache,
-                     readings=not options.no_readings)  # fmt: skip
+                     readings=not options.no_readings, images=options.images)  # fmt: skip
     if options.json:
         print(json.dumps({"trained": trained, "rows": str(out)}, indent=2))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.ablate import READINGS, READINGS_OF_FULL, VARIANTS, _least_used, ablate, main, parser
+from benchmarks.ablate import READINGS, READINGS_OF_FULL, VARIANTS, _least_used, ablate, fewer, main, parser
 from hvqlib.config import Config
 from hvqlib.course.results import COLUMNS, read_rows
 from hvqlib.data.dataset import load_dataset
@@ -50,6 +50,15 @@ def test_a_row_for_each_run_and_reading_with_all_that_repeats_it(small_data, sma
         options = parser().parse_args(words[3:])
         assert options.data == small_data and (options.seeds, options.steps) == ("0", row["steps"])
         assert options.variants == ("full" if row["steps"] == "12" else "nearest neighbour")
+
+    # From fewer images, at equal distances.
+    assert ablate(small_data, out, ["nearest neighbour"], [0], [12], base=small_config, readings=False, images=3) == 1
+    row = read_rows(out)[-1]
+    assert row["variant"] == "nearest neighbour from 3 images" and row["command"].endswith(" --no-readings --images 3")
+    dataset = load_dataset(small_data)
+    some = list(fewer(dataset.train, 3))
+    assert [sum(sample.class_name == name for sample in some) for name in dataset.classes] == [3, 3]
+    assert list(fewer(dataset.train, 10**6)) == list(dataset.train)
 
     # What is there is not computed again, and a new seed is added below.
     before = out.read_bytes()
@@ -107,7 +116,7 @@ def test_the_command_itself(small_data, tmp_path):
 
 def test_every_option_is_explained():
     options = parser()._actions
-    assert len(options) == 10 and all(action.help for action in options)
+    assert len(options) == 11 and all(action.help for action in options)
 
 
 def test_the_csv_opens_as_one(small_data, small_config, tmp_path):
