@@ -67,9 +67,10 @@ notebooks: setup
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 	$(BIN)/nbstripout --keep-output --keep-count --keep-id $(NOTEBOOKS)
 
-# Fills the tables of docs/ from data/results/.
+# Fills the tables of docs/, and draws its figure, from data/results/.
 tables: setup
 	$(BIN)/python docs/tables.py
+	$(BIN)/python docs/figures.py
 
 lint: setup
 	$(BIN)/ruff check .

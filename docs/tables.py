@@ -17,6 +17,8 @@ from pathlib import Path
 
 from scipy import stats
 
+from hvqlib.evaluation.comparison import Difference, holm, paired_bootstrap
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -31,11 +33,33 @@ METRICS = {
 }
 NAMES = {
     "full": "HVQ-Trans",
+    "continuous": "continuous twin",
+    "continuous with dropout": "continuous twin with dropout (Dinomaly's idea)",
+    "residual codebooks in 3 stages": "residual codebooks, 3 stages",
+    "place mean": "mean of the place (PaDiM's idea)",
+    "nearest neighbour": "nearest neighbour (PatchCore's idea)",
+    "picture PCA": "PCA of the picture (DFM's idea)",
+    "anomalib PaDiM": "PaDiM of anomalib, a model a class",
+    "anomalib PatchCore": "PatchCore of anomalib, a model a class",
+}
+OF_FULL = {
+    "inferred class": "HVQ-Trans, class inferred",
+    "no place calibration": "HVQ-Trans, calibrated by class alone",
+    "with transport score": "HVQ-Trans, with the transport score",
+    "released score": "HVQ-Trans, by the released score",
+}
+READ = {
+    "": "by covariance, and the whole picture",
+    "no picture": "by covariance, the map alone",
+    "by length": "by length, and the whole picture",
+    "by length, no picture": "by length, the map alone",
+}
+SHOWN = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "pixel_ap": "pixel AP", "aupro": "AUPRO"}
+EARLIER = {
+    "full": "HVQ-Trans",
     "no transport score": "HVQ-Trans, by the residual alone",
     "no place calibration": "HVQ-Trans, calibrated by class alone",
-    "inferred class": "HVQ-Trans, class inferred",
     "continuous": "continuous twin",
-    "nearest neighbour": "nearest neighbour",
 }
 TRIED = {
     "full": "HVQ-Trans, batches of 16",
@@ -59,25 +83,17 @@ def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-REAL5 = NAMES | {
-    "place mean": "mean of the place (by covariance: PaDiM's idea)",
-    "picture PCA": "PCA of the picture (DFM's idea)",
-    "nearest neighbour": "nearest neighbour (k-center, a bank a class)",
-}
-READ_OTHERWISE = ("no picture", "by length", "with transport score", "released score", "no place calibration",
-                  "inferred class")  # fmt: skip
-
-
 def percent(value: str | float | None) -> str:
     return "n/a" if value in (None, "") else f"{100 * float(value):.1f}"
 
 
 def spread(found: Iterable[str | float]) -> str:
-    """Mean, lowest and highest, in percent."""
+    """Mean, and where there are several values the lowest and highest, in percent."""
     values = [100 * float(value) for value in found if value != ""]
     if not values:
         return "n/a"
-    return f"{sum(values) / len(values):.1f} [{min(values):.1f}, {max(values):.1f}]"
+    mean = f"{sum(values) / len(values):.1f}"
+    return mean if len(values) == 1 else f"{mean} [{min(values):.1f}, {max(values):.1f}]"
 
 
 def foundry() -> str:
@@ -88,42 +104,107 @@ def foundry() -> str:
     return table(["product", *METRICS.values()], body)
 
 
-def methods(names: dict[str, str] = NAMES) -> str:
-    """Each method on both data sets: mean and range of three seeds."""
+def measured(data: str) -> dict[str, list[dict[str, str]]]:
+    """Rows of each method on a data set, as configured by default: a row a seed."""
+    there: dict[str, list[dict[str, str]]] = {}
+    for name in ("methods", "peers"):
+        for row in rows(name):
+            if row["data"] == data and row["variant"] in NAMES:
+                there.setdefault(row["variant"], []).append(row)
+    return {variant: sorted(there[variant], key=lambda row: int(row["seed"])) for variant in NAMES if variant in there}
+
+
+def methods(data: str) -> str:
+    """Each method on one data set: mean and range over seeds."""
     body = []
-    for data in dict.fromkeys(row["data"] for row in rows("methods")):
-        there = {row["variant"] for row in rows("methods", data=data)}
-        for variant in [name for name in names if name in there]:
-            found = rows("methods", data=data, variant=variant)
-            minutes = sum(float(row["cpu_seconds"]) for row in found) / len(found) / 60
-            body.append([
-                data, names[variant], found[0]["steps"] if found[0]["steps"] != "1" else "none",
-                f"{minutes:.1f}", *(spread(row[m] for row in found) for m in ("image_auroc", "pixel_auroc", "aupro")),
-            ])  # fmt: skip
-    return table(["images", "method", "steps", "processor minutes", "image AUROC", "pixel AUROC", "AUPRO"], body)
+    for variant, found in measured(data).items():
+        minutes = sum(float(row["cpu_seconds"]) for row in found) / len(found) / 60
+        body.append([
+            NAMES[variant], found[0]["steps"] if found[0]["steps"] != "1" else "none", f"{len(found)}",
+            f"{minutes:.1f}", *(spread(row[m] for row in found) for m in SHOWN),
+        ])  # fmt: skip
+    return table(["method", "steps", "seeds", "processor minutes", *SHOWN.values()], body)
+
+
+def classes(data: str) -> str:
+    """Each method, class by class: image AUROC and AUPRO, means over seeds."""
+    body = []
+    for variant, found in measured(data).items():
+        per_class = [json.loads(row["classes"]) for row in found]
+        line = []
+        for name in per_class[0]:
+            pair = []
+            for metric in ("image_auroc", "aupro"):
+                values = [one[name][metric] for one in per_class if one[name][metric] is not None]
+                pair.append(f"{100 * sum(values) / len(values):.1f}" if values else "")
+            line.append(" / ".join(value for value in pair if value))
+        body.append([NAMES[variant], *line])
+    return table(["image AUROC / AUPRO", *per_class[0]], body)
+
+
+def questions() -> list[tuple[str, str, Difference, list[float], tuple[float, float]]]:
+    """HVQ-Trans against each rival on each data set: data, rival, the difference in image AUROC over seeds of both.
+
+    Then that difference for each seed, and the lowest and highest that it becomes when one class is left out.
+    """
+    asked = []
+    for data in ("foundry", "real5"):
+        found = measured(data)
+        for variant, rival in found.items():
+            seeds = sorted({row["seed"] for row in found["full"]} & {row["seed"] for row in rival})
+            if variant == "full" or not seeds:
+                continue
+            ours, theirs = ([json.loads(row["scores"]) for row in some if row["seed"] in seeds]
+                            for some in (found["full"], rival))  # fmt: skip
+            each = [paired_bootstrap([a], [b], 1).mean for a, b in zip(ours, theirs, strict=True)]
+            without = [
+                paired_bootstrap(*([{c: s for c, s in one.items() if c != name} for one in some]
+                                   for some in (ours, theirs)), 1).mean for name in ours[0]
+            ]  # fmt: skip
+            asked.append((data, variant, paired_bootstrap(ours, theirs), each, (min(without), max(without))))
+    return asked
+
+
+def compared() -> str:
+    """The questions, with p-values raised by Holm's rule over all of them."""
+    asked = questions()
+    body = []
+    for (data, variant, found, each, without), p in zip(asked, holm([q[2].p_value for q in asked]), strict=True):
+        body.append([
+            data, NAMES[variant], f"{100 * found.mean:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]",
+            "below .001" if p < 0.001 else f"{p:.2g}", ", ".join(f"{100 * one:+.1f}" for one in each),
+            f"{100 * without[0]:+.1f} to {100 * without[1]:+.1f}",
+        ])  # fmt: skip
+    head = ["images", "HVQ-Trans less ...", "points of image AUROC [95 % of test images]", "p, corrected",
+            "each seed", "without one class"]  # fmt: skip
+    return table(head, body)
+
+
+def read(data: str) -> str:
+    """Each method under each reading, seed 0."""
+    body = []
+    for variant in measured(data):
+        for reading, words in READ.items():
+            wanted = reading if variant == "full" and reading else ", ".join(filter(None, (variant, reading)))
+            found = [row for row in rows("methods", data=data, seed=0) if row["variant"] == wanted]
+            body += [[NAMES[variant], words, *(percent(row[m]) for m in SHOWN)] for row in found]
+        if variant == "full":
+            some = [row for row in rows("methods", data=data, seed=0) if row["variant"] in OF_FULL]
+            body += [[OF_FULL[row["variant"]], "default", *(percent(row[m]) for m in SHOWN)] for row in some]
+    return table(["method", "residuals read", *SHOWN.values()], body)
 
 
 def tried() -> str:
-    """What may become the default, or did not, beside what is."""
-    return methods(TRIED)
-
-
-def classes() -> str:
-    """The methods, class by class."""
+    """What was tried on the earlier reading, beside what was the default."""
     body = []
-    there = {row["variant"] for row in rows("methods")}
-    compared = [name for name in ("full", "continuous", "nearest neighbour") if name in there]
-    for data in dict.fromkeys(row["data"] for row in rows("methods")):
-        for name in json.loads(rows("methods", data=data)[0]["classes"]):
-            line = [data, name]
-            for metric in ("image_auroc", "pixel_auroc"):
-                for variant in compared:
-                    found = [json.loads(row["classes"])[name][metric] for row in
-                             rows("methods", data=data, variant=variant)]  # fmt: skip
-                    line.append(spread("" if value is None else value for value in found))
-            body.append(line)
-    head = [f"{metric} AUROC, {NAMES[name]}" for metric in ("image", "pixel") for name in compared]
-    return table(["images", "class", *head], body)
+    for data in dict.fromkeys(row["data"] for row in rows("by_length")):
+        for variant, name in TRIED.items():
+            found = [row for row in rows("by_length", data=data) if row["variant"] == variant]
+            if found:
+                steps = found[0]["steps"] if found[0]["steps"] != "1" else "none"
+                shown = (spread(row[m] for row in found) for m in ("image_auroc", "pixel_auroc", "aupro"))
+                body.append([data, name, steps, *shown])
+    return table(["images", "method", "steps", "image AUROC", "pixel AUROC", "AUPRO"], body)
 
 
 def ablations() -> str:
@@ -155,29 +236,14 @@ def gain(found: Sequence[dict[str, str]], whole: Sequence[dict[str, str]], metri
     return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
-def real5() -> str:
-    """Methods and their readings on five classes of photographs, seed 0, with the image AUROC of each class."""
-    found = rows("real5")
-    names = list(json.loads(found[0]["classes"]))
-    body = []
-    for row in found:
-        method, _, reading = row["variant"].partition(", ")
-        if method in READ_OTHERWISE:
-            method, reading = "full", row["variant"]
-        each = [percent(json.loads(row["classes"])[name]["image_auroc"]) for name in names]
-        means = [percent(row[m]) for m in ("image_auroc", "pixel_auroc", "pixel_ap", "aupro")]
-        body.append([REAL5.get(method, method), reading or "default", *means, *each])
-    return table(["method", "reading", "image AUROC", "pixel AUROC", "pixel AP", "AUPRO", *names], body)
-
-
 def curves() -> str:
     """One training for each length, seed 0, on the photographs."""
     body = []
     there = {row["variant"] for row in rows("curves")}
-    for variant in [name for name in NAMES if name in there]:
+    for variant in [name for name in EARLIER if name in there]:
         found = sorted(rows("curves", variant=variant), key=lambda row: int(row["steps"]))
         body += [
-            [NAMES[variant], row["steps"], f"{float(row['cpu_seconds']) / 60:.1f}",
+            [EARLIER[variant], row["steps"], f"{float(row['cpu_seconds']) / 60:.1f}",
              *(percent(row[m]) for m in ("image_auroc", "pixel_auroc", "aupro")),
              percent(json.loads(row["classes"])["magnetic_tile"]["image_auroc"])]
             for row in found
@@ -239,12 +305,15 @@ def cost() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "foundry": foundry,
-    "methods": methods,
+    "methods_real5": lambda: methods("real5"),
+    "methods_foundry": lambda: methods("foundry"),
+    "classes_real5": lambda: classes("real5"),
+    "classes_foundry": lambda: classes("foundry"),
+    "compared": compared,
+    "read_real5": lambda: read("real5"),
     "tried": tried,
-    "classes": classes,
     "ablations": ablations,
     "curves": curves,
-    "real5": real5,
     "readings": readings,
     "scale": scale,
     "inference": inference,
