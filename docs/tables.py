@@ -194,6 +194,17 @@ def read(data: str) -> str:
     return table(["method", "residuals read", *SHOWN.values()], body)
 
 
+def few() -> str:
+    """The mean of the place, from few images a class and from all, under each reading."""
+    body = []
+    all_of = [row for row in rows("methods", data="real5", seed=0) if row["variant"].startswith("place mean")]
+    for row in [*rows("few"), *all_of]:
+        name, _, images = row["variant"].partition(" from ")
+        _, _, reading = name.partition(", ")
+        body.append([images or "all images", READ[reading], *(percent(row[m]) for m in SHOWN)])
+    return table(["a class", "residuals read", *SHOWN.values()], body)
+
+
 def tried() -> str:
     """What was tried on the earlier reading, beside what was the default."""
     body = []
@@ -311,6 +322,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "classes_foundry": lambda: classes("foundry"),
     "compared": compared,
     "read_real5": lambda: read("real5"),
+    "few": few,
     "tried": tried,
     "ablations": ablations,
     "curves": curves,

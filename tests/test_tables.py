@@ -75,7 +75,8 @@ def test_tables_follow_the_csv(tables, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name, every", [("by_length", [0, 1, 2]), ("ablations", [0, 1, 2]), ("curves", [0]), ("methods", None)]
+    "name, every",
+    [("by_length", [0, 1, 2]), ("ablations", [0, 1, 2]), ("curves", [0]), ("methods", None), ("few", [0])],
 )
 def test_saved_results_say_how_they_came_about(name, every):
     rows = read_rows(RESULTS / f"{name}.csv")
@@ -87,12 +88,14 @@ def test_saved_results_say_how_they_came_about(name, every):
         told = re.fullmatch(r"(?:python -m benchmarks\.ablate|hvq ablate) (.+)", row["command"])
         asked = parser().parse_args(shlex.split(told[1]))
         assert (asked.steps, asked.seeds, asked.data.name) == (row["steps"], row["seed"], row["data"])
-        name_of_run = row["variant"].split(", ")[0]  # "continuous, no picture" is a reading of "continuous"
+        title, images = re.fullmatch(r"(.+?)(?: from (\d+) images)?", row["variant"]).groups()
+        assert asked.images == int(images or 0)
+        name_of_run = title.split(", ")[0]  # "continuous, no picture" is a reading of "continuous"
         assert asked.variants == (name_of_run if name_of_run in VARIANTS else "full")
         values = [[c[m] for c in json.loads(row["classes"]).values() if c[m] is not None] for m in METRICS]
         for metric, some in zip(METRICS, values, strict=True):  # the mean is that of the classes that have it
             assert abs(float(row[metric]) - sum(some) / len(some)) < 1e-4
-    wanted = {"full", "continuous"}
+    wanted = {"place mean from 10 images"} if name == "few" else {"full", "continuous"}
     if name == "methods":
         wanted |= {"place mean", "residual codebooks in 3 stages", "nearest neighbour", "picture PCA", "released score"}
         assert {data for _, data, _ in seeds} == {"foundry", "real5"}
