@@ -276,7 +276,7 @@ def parser() -> argparse.ArgumentParser:
     ablate.add_argument("--workers", type=int, default=1, help="runs at a time; default: 1")
     ablate.add_argument("--cache", type=Path, metavar="DIR", help="for features; default: cache in the data folder")
     ablate.add_argument("--no-readings", action="store_true", help="do not read each run in other ways too")
-    ablate.add_argument("--images", type=int, default=0, metavar="N", 
+    ablate.add_argument("--images", type=int, default=0, metavar="N",
                         help="of a class to train on, at most; default: 0, all")  # fmt: skip
     ablate.add_argument("--json", action="store_true", help="print the result as JSON")
     return ablate
