@@ -52,7 +52,7 @@ def paired_bootstrap(
         drawn += ((weights[0] @ won) * weights[1]).sum(1) / len(numbers[0])
         exact += won.mean() / len(numbers[0])
     low, high = np.quantile(drawn, (0.025, 0.975))
-    # An interval around the difference that just touches 0: as rare is the difference where there is none.
+    # How many resamples fall on the other side of 0 stands for how rare such a difference is where there is none.
     tail = min((np.sum(drawn <= 0) + 1, np.sum(drawn >= 0) + 1)) / (resamples + 1)
     return Difference(float(exact), float(low), float(high), float(min(1.0, 2 * tail)))
 
