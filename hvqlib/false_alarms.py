@@ -1,0 +1,40 @@
+"""Say which false-alarm rate held-out normal images can promise, and how many images a rate needs."""
+
+from __future__ import annotations
+
+import math
+
+CONFIDENCE = 0.8  # with which a promised rate is kept: by four of five calibrations
+FEW = 8  # held-out images of a class; of more, a quarter set the level of its scores instead of the promise
+
+
+def least_rate(promising: int) -> float:
+    """Find the lowest false-alarm rate, in (0, 1], that a number of held-out normal images can promise.
+
+    A rate r is promised when fewer than one in five calibrations at which it is missed would show no score of that many
+    above the threshold: (1 - r)^n <= 1 - 0.8 (Clopper and Pearson's bound). No image promises nothing: 1.
+    """
+    return 1 - (1 - CONFIDENCE) ** (1 / promising) if promising else 1.0
+
+
+def images_needed(rate: float) -> int:
+    """Find how many held-out normal images, of all classes together, promise a false-alarm rate in (0, 1)."""
+    return math.ceil(math.log(1 - CONFIDENCE) / math.log(1 - rate) - 1e-9)
+
+
+def held_out_numbers(images: int, share: float) -> tuple[int, int]:
+    """Divide the images held out of a class's training images: how many set its level, how many promise.
+
+    What sets the level of a class's scores must not promise anything about them, or the promise would not be strict.
+    """
+    held = max(0, min(round(share * images), images - 1))
+    levels = 0 if held < FEW else held // 4
+    return levels, held - levels
+
+
+def training_images_needed(rate: float, share: float) -> int:
+    """Find how many training images of a single class promise a false-alarm rate, when a share of them is held out."""
+    wanted, number = images_needed(rate), 1
+    while held_out_numbers(number, share)[1] < wanted:
+        number += 1
+    return number
