@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):  # a name that a console cannot show must not stop the work
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     stopped = "stopped; a download resumes where it left off when repeated, a training with --resume."
     return exit_status("hvq", lambda: _run(parser().parse_args(arguments)), stopped)
 
@@ -83,6 +86,7 @@ def _get(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace) -> None:
     from hvqlib import processes
     from hvqlib.data.dataset import load_dataset
+    from hvqlib.detector.detector import Detector
     from hvqlib.detector.run_folder import read_checkpoint
     from hvqlib.files import data_folder
     from hvqlib.training.train import train
@@ -107,6 +111,8 @@ def _train(options: argparse.Namespace) -> None:
 
         curves(tensors["history"].numpy(), options.out / "curves.png")
     print(f"{options.out}: {state['step']} steps, {state['seconds']:.0f} s", file=sys.stderr)
+    if state["done"]:
+        print(Detector.load(options.out, options.device).calibration.promise(), file=sys.stderr)
     if options.json:
         print(_json({"run": str(options.out), **state}))
 
@@ -143,32 +149,40 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from hvqlib.data.images import read_image
-    from hvqlib.detector.detector import CHUNK, Detector
-    from hvqlib.evaluation.figures import heat_map
-    from hvqlib.files import write_atomic
+    from tqdm.auto import tqdm
 
-    rows = []
-    stems = [path.stem for path in options.images]
+    from hvqlib.detector.detector import Detector
+    from hvqlib.evaluation.predictions import photographs, predict
+
+    images, own = photographs(options.images)
+    if own:
+        print(f"Left out: {len(own)} heat maps or masks of hvq predict, such as '{own[0]}'.", file=sys.stderr)
     detector = Detector.load(options.run, options.device)
-    for start in range(0, len(options.images), CHUNK):
-        some = options.images[start : start + CHUNK]
-        judged = detector.judge(some, options.class_name, options.false_alarm, progress=not options.json)
-        for i, (path, verdict) in enumerate(zip(some, judged, strict=True), start):
-            name = stems[i] if stems.count(stems[i]) == 1 else f"{stems[i]}_{i}"
-            heat = options.out / f"{name}_heatmap.png"
-            heat_map(heat, read_image(path), verdict.anomaly_map, 0, 2 * verdict.threshold)
-            row = verdict.row() | {"heat_map": str(heat)}
-            rows.append(row)
-            if not options.json:
-                why = f"  ({verdict.spoke})" if verdict.defective and detector.config.picture else ""
-                said = f"{row['verdict']:9}  p {verdict.p_value:.3f}  {verdict.score:8.3f}"
-                print(f"{said}  {verdict.class_name}  {path}{why}")
-    write_atomic(options.out / "scores.json", (_json(rows) + "\n").encode())
+    rate = options.false_alarm if options.false_alarm is not None else detector.calibration.usual_rate
+    judged_at = f"called defective at {rate:.1%}" if rate else "called defective if they score above all of these"
+    print(f"{detector.calibration.promise()} Images are {judged_at}.", file=sys.stderr)
+
+    def tell(path: object, row: dict | InputError) -> None:
+        bar.update()
+        if isinstance(row, InputError):
+            bar.write(f"hvq predict: {row}", sys.stderr)
+        elif not options.json:
+            why = f"  ({row['spoke']})" if row["verdict"] == "defective" and detector.config.picture else ""
+            said = f"{row['verdict']:9}  p {row['p_value']:.3f}  {row['score']:8.3f}"
+            bar.write(f"{said}  {row['class']}  {path}{why}", sys.stdout)
+
+    with tqdm(total=len(images), desc="judging", unit="image", disable=len(images) < 2) as bar:
+        rows, unread = predict(
+            detector, images, options.out, options.class_name, options.false_alarm,
+            masks=options.masks, smallest=options.smallest, tell=tell,
+        )  # fmt: skip
     if options.json:
         print(_json(rows))
     else:
-        print(f"{options.out}: heat maps and scores.json", file=sys.stderr)
+        print(f"{options.out}: heat maps, scores.json and scores.csv", file=sys.stderr)
+    if unread:
+        names = ", ".join(f"'{path}'" for path in unread)
+        raise RunError(f"{len(unread)} of {len(images)} images could not be judged: {names}. The others are written.")
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -100,12 +100,20 @@ def parser() -> argparse.ArgumentParser:
                           help="print the metrics as JSON, or write them into FILE too")  # fmt: skip
 
     predict = commands.add_parser("predict", help="judge photographs, with a heat map for each")
-    predict.add_argument("--out", type=_path, default="predictions", metavar="DIR",
-                         help="for heat maps and scores.json; default: predictions")  # fmt: skip
+    predict.add_argument(
+        "--out",
+        type=_path,
+        default="predictions",
+        metavar="DIR",
+        help="for heat maps and scores.json and .csv; adds to what is there; default: predictions",
+    )
     predict.add_argument("--class", dest="class_name", metavar="NAME", help="their class; inferred when not given")
     predict.add_argument("--false-alarm", type=float, metavar="RATE",
                          help="share of normal images that may be called defective; default: 0.05")  # fmt: skip
-    predict.add_argument("images", nargs="+", type=_path, metavar="IMAGE", help="photographs of any size")
+    predict.add_argument("--masks", action="store_true", help="write masks of what is anomalous, and boxes around it")
+    predict.add_argument("--smallest", type=int, default=1, metavar="PIXELS",
+                         help="area below which a region is left out of masks and boxes; default: 1")  # fmt: skip
+    predict.add_argument("images", nargs="+", metavar="IMAGE", help="photographs of any size, folders, or patterns")
 
     export = commands.add_parser("export", help="make a finished run small: float16, only what judging images needs")
     export.add_argument("--out", type=_path, required=True, metavar="DIR", help="folder to make")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 CONFIDENCE = 0.8  # with which a promised rate is kept: by four of five calibrations
-FEW = 8  # held-out images of a class; of more, a quarter set the level of its scores instead of the promise
+FEW = 4  # held-out images of a class; of as many, some can set the level and others promise
 
 
 def least_rate(promising: int) -> float:
@@ -22,19 +23,25 @@ def images_needed(rate: float) -> int:
     return math.ceil(math.log(1 - CONFIDENCE) / math.log(1 - rate) - 1e-9)
 
 
-def held_out_numbers(images: int, share: float) -> tuple[int, int]:
-    """Divide the images held out of a class's training images: how many set its level, how many promise.
+def level_numbers(held: Sequence[int]) -> list[int]:
+    """Say how many of each class's held-out images set the level of its scores; the others promise.
 
-    What sets the level of a class's scores must not promise anything about them, or the promise would not be strict.
+    What sets the level of a class's scores must not promise anything about them, or the promise would not be strict: a
+    quarter, and at least two, set it. Where a class has fewer than four all do, unless every class is so small.
     """
-    held = max(0, min(round(share * images), images - 1))
-    levels = 0 if held < FEW else held // 4
-    return levels, held - levels
+    small = max(held, default=0) < FEW
+    return [0 if small else number if number < FEW else max(2, number // 4) for number in held]
+
+
+def promising_images(images: Sequence[int], share: float) -> int:
+    """Count the images that promise, when a share of each class's training images is held out."""
+    held = [max(0, min(round(share * number), number - 1)) for number in images]
+    return sum(held) - sum(level_numbers(held))
 
 
 def training_images_needed(rate: float, share: float) -> int:
     """Find how many training images of a single class promise a false-alarm rate, when a share of them is held out."""
     wanted, number = images_needed(rate), 1
-    while held_out_numbers(number, share)[1] < wanted:
+    while promising_images([number], share) < wanted:
         number += 1
     return number

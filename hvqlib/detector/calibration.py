@@ -12,13 +12,11 @@ from torch.nn import functional as F
 
 from hvqlib.config import Config
 from hvqlib.detector.anomaly_map import image_score, upsample
+from hvqlib.detector.level import FLOOR, level, level_images
 from hvqlib.errors import InputError
+from hvqlib.false_alarms import CONFIDENCE, images_needed, least_rate
 
 STRENGTH = 20  # images: with that many, a place's own mean and spread count as much as the whole map's
-CONFIDENCE = 0.8  # with which a p-value is no smaller than the share of normal images it stands for
-FEW = 3  # held-out images of a class; fewer say nothing of its spread
-LEAST_SPREAD = 0.01  # of image scores, as a share of their size
-FLOOR = 1e-6  # of a spread, in the unit of the signal
 
 
 @dataclass
@@ -36,7 +34,9 @@ class Calibration:
     map_spread: Tensor  # (classes,)
     picture_mean: Tensor  # (classes,), of the measure of the picture as a whole
     picture_spread: Tensor  # (classes,)
-    scores: Tensor  # (N,), ascending: standardised scores of held-out normal images of all classes
+    scores: Tensor  # (N,), ascending: standardised scores of normal images of all classes that touch nothing above
+    peaks: Tensor  # (N,), ascending: the highest values of the same images' maps, in spreads as `map_away`
+    promises: Tensor  # (), bool: whether those images were held out; else the scores promise nothing
 
     @classmethod
     def fit(
@@ -55,18 +55,27 @@ class Calibration:
 
         A pattern of mean and variance over places comes from the images trained on, which are many, smoothed 3 x 3
         and drawn towards the map's own mean and variance (by a weight of n / (n + 20) for n images: of few images a
-        place's own figures say little). Its level comes from held-out images, on which every signal is larger; so do
-        the scores. Where nothing is held out, the images trained on serve, and p-values come out too small.
+        place's own figures say little). Its level, and that of the scores, comes from a quarter of the held-out images
+        (:func:`level_images`), on which every signal is larger. The other held-out images touch nothing of all this,
+        so what they score is how new normal images score: they make the p-values. Where nothing is held out, the
+        images trained on serve, and nothing is promised.
         """
         names = tuple(signals)
         first = signals[names[0]]  # (N, H, W)
         shape = (classes, len(names), *first.shape[1:])
         mean, spread = first.new_zeros(shape), first.new_ones(shape)
+        levels = level_images(class_ids, held)
         ratio = first.new_ones(shape[:2])
-        for c in class_ids.unique().tolist():
-            fitted, kept = (_stack(signals, names, (class_ids == c) & which) for which in (~held, held))
+        present = class_ids.unique().tolist()
+        for c in present:
+            fitted, kept = (_stack(signals, names, (class_ids == c) & which) for which in (~held, levels))
             if len(kept):
                 ratio[c] = (kept.mean((0, 2, 3)) + FLOOR) / (fitted.mean((0, 2, 3)) + FLOOR)
+        measured = class_ids[levels].unique()
+        for c in present:
+            if len(measured) and c not in measured:
+                ratio[c] = ratio[measured].mean(0)  # as of the other classes
+            fitted = _stack(signals, names, (class_ids == c) & ~held)
             weight = len(fitted) / (len(fitted) + STRENGTH)
             variance = fitted.var(0, correction=0)
             for goal, source in ((mean, fitted.mean(0)), (spread, variance)):
@@ -78,20 +87,25 @@ class Calibration:
         zero, one = first.new_zeros(classes), first.new_ones(classes)
         of_scores = {f"{what}_mean": zero.clone() for what in ("image", "map", "picture")}  # filled in below
         of_scores |= {f"{what}_spread": one.clone() for what in ("image", "map", "picture")}
-        self = cls(names, mean, spread, mean.mean((2, 3)), class_spread, **of_scores, scores=first.new_zeros(0))
+        promising = held & ~levels
+        self = cls(names, mean, spread, mean.mean((2, 3)), class_spread, **of_scores,
+                   scores=first.new_zeros(0), peaks=first.new_zeros(0), promises=promising.any())  # fmt: skip
         # Images trained on are raised to the level of unseen ones.
         raise_by = torch.where(held[:, None], 1.0, ratio[class_ids])[:, :, None, None]  # (N, S, 1, 1)
-        scores, size = first.new_empty(len(first)), (config.image_size,) * 2
+        scores, peaks, size = first.new_empty(len(first)), first.new_empty(len(first)), (config.image_size,) * 2
         for p in torch.arange(len(first)).split(64):  # maps at full size are large
             raised = {name: raise_by[p, i] * signals[name][p] for i, name in enumerate(names)}
-            scores[p] = image_score(upsample(self.combine(raised, class_ids[p], config), size))
-        self.map_mean, self.map_spread, _ = level(scores, class_ids, held, classes)
+            maps = upsample(self.combine(raised, class_ids[p], config), size)
+            scores[p], peaks[p] = image_score(maps), maps.amax((1, 2))
+        self.map_mean, self.map_spread = level(scores, class_ids, held, classes)
         if pictures is not None and config.picture:
-            self.picture_mean, self.picture_spread, _ = level(pictures, class_ids, held, classes)
+            self.picture_mean, self.picture_spread = level(pictures, class_ids, held, classes)
             scores = self.join(scores, pictures, class_ids)
-        self.image_mean, self.image_spread, away = level(scores, class_ids, held, classes)
+        self.image_mean, self.image_spread = level(scores, class_ids, held, classes)
         # Held-out images of all classes together say which score is how rare.
-        self.scores = away[held if held.any() else torch.ones_like(held)].sort().values
+        counted = promising if promising.any() else ~held
+        self.scores = self.standardise(scores, class_ids)[counted].sort().values
+        self.peaks = self.map_away(peaks, class_ids)[counted].sort().values
         return self
 
     def combine(
@@ -150,8 +164,9 @@ class Calibration:
         """Compute the p-value (B,), in (0, 1], float64, of image scores (B,): the share of normal images as high.
 
         An upper bound of that share (Clopper and Pearson's, at a confidence of 80 %), from how many of the held-out
-        scores are at least as high. A conformal p-value, (1 + that number) / (1 + held-out scores), would keep its
-        promise on average over calibrations; this one keeps it for the calibration at hand, in four of five.
+        scores are at least as high; 1 where nothing was held out. A conformal p-value, (1 + that number) / (1 +
+        held-out scores), would keep its promise on average over calibrations; this one keeps it for the calibration at
+        hand, in four of five.
         Source: Bates et al., "Testing for outliers with conformal p-values", 2023, section 3.
         """
         higher = len(self.scores) - torch.searchsorted(self.scores, self.standardise(scores, class_ids), right=False)
@@ -161,27 +176,56 @@ class Calibration:
         """Bound the share of normal images above the highest 0, 1, ... N held-out scores, (N + 1,) float64."""
         from scipy.stats import beta
 
+        if not self.promises:
+            return torch.ones(len(self.scores) + 1, dtype=torch.float64)
         number = np.arange(len(self.scores))
         return torch.tensor([*beta.ppf(CONFIDENCE, number + 1, len(self.scores) - number), 1.0], dtype=torch.float64)
 
     @property
     def least(self) -> float:
-        """Lowest false-alarm rate that the held-out images can promise."""
-        return float(self._bounds()[0])
+        """Lowest false-alarm rate that the held-out images can promise; 1 where nothing was held out."""
+        return least_rate(len(self.scores) if self.promises else 0)
 
-    def threshold(self, false_alarm: float, class_ids: Tensor) -> Tensor:
+    @property
+    def usual_rate(self) -> float | None:
+        """False-alarm rate where none is asked for: 5 %, or the lowest promised; None where nothing was held out."""
+        return max(0.05, self.least) if self.promises else None
+
+    def promise(self) -> str:
+        """Say in a sentence which false-alarm rate can be promised, and what 5 % would need."""
+        number, needed = len(self.scores) if self.promises else 0, images_needed(0.05)
+        more = f"5 % needs {needed} such images, so about {5 * (needed - number)} more training images"
+        if not number:
+            return f"No normal images were held out, so no false-alarm rate can be promised; {more}."
+        said = (
+            f"{number} held-out normal images promise a false-alarm rate of {self.least:.1%} or more, at a confidence "
+            f"of {CONFIDENCE:.0%}"
+        )
+        return f"{said}; {more}." if number < needed else f"{said}."
+
+    def threshold(self, false_alarm: float | None, class_ids: Tensor) -> Tensor:
         """Find the scores (B,) above which images of each class are called defective, at a false-alarm rate in (0, 1).
 
-        Raises InputError where the held-out images are too few for the rate.
+        None asks for no rate: the highest known score. Raises InputError where the held-out images are too few for the
+        rate.
         """
+        return self.image_mean[class_ids] + self.scores[self._rank(false_alarm)] * self.image_spread[class_ids]
+
+    def pixel_threshold(self, false_alarm: float | None, class_ids: Tensor) -> Tensor:
+        """Find the map values (B,) that no pixel of a normal image exceeds, at a false-alarm rate; see `threshold`."""
+        return self.map_mean[class_ids] + self.peaks[self._rank(false_alarm)] * self.map_spread[class_ids]
+
+    def _rank(self, false_alarm: float | None) -> int:
+        """Find which of the held-out scores, in ascending order, is the threshold at a false-alarm rate."""
         number = len(self.scores)
+        if false_alarm is None:
+            return number - 1
         allowed = int((self._bounds() <= false_alarm + 1e-9).sum())  # one more than held-out scores above a defect's
-        if not 0 < false_alarm < 1 or not allowed:
-            raise InputError(
-                f"A false-alarm rate of {false_alarm:g} cannot be promised from {number} held-out normal images: choose"
-                f" one from {self.least + 5e-4:.3f} to below 1, or train with more images."
-            )
-        return self.image_mean[class_ids] + self.scores[number - allowed] * self.image_spread[class_ids]
+        if not 0 < false_alarm < 1:
+            raise InputError(f"The false-alarm rate is {false_alarm:g}: choose one above 0 and below 1.")
+        if not allowed:
+            raise InputError(f"A false-alarm rate of {false_alarm:g} cannot be promised. {self.promise()}")
+        return number - allowed
 
     def tensors(self) -> dict[str, Tensor]:
         """Give all tensors by name, for a checkpoint."""
@@ -204,28 +248,6 @@ def signal_weights(config: Config, names: Sequence[str], score: str | None = Non
     weights = zip(levels, config.transport_weights, strict=False) if score == "combined" else ()
     residual = "covariance" if config.reading == "covariance" and "covariance" in names else "residual"
     return {residual: 1.0} | {name: weight for name, weight in weights if weight}
-
-
-def level(values: Tensor, class_ids: Tensor, held: Tensor, classes: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Measure mean and spread (classes,) of the values (N,) of a class's held-out images; of all, where they are few.
-
-    What they are of images trained on says little: a network knows those. The third tensor (N,) says how many spreads
-    above the mean each value is, both taken without it, so that it is as far out as a new image's.
-    """
-    mean, spread, away = values.new_zeros(classes), values.new_ones(classes), torch.zeros_like(values)
-    for c in class_ids.unique().tolist():
-        mine = class_ids == c
-        used = mine & held if int((mine & held).sum()) >= FEW else mine
-        some = values[used]
-        least = LEAST_SPREAD * float(some.abs().mean()) + FLOOR
-        mean[c], spread[c] = some.mean(), some.std(correction=0).clamp(min=least)
-        away[mine] = (values[mine] - mean[c]) / spread[c]
-        number = len(some)
-        if number > 2:  # in closed form: the mean and the variance of the others
-            without = (some.sum() - some) / (number - 1)
-            variance = (some.square().sum() - some.square()) / (number - 1) - without.square()
-            away[used] = (some - without) / variance.clamp(min=least**2).sqrt()
-    return mean, spread, away
 
 
 def _stack(signals: Mapping[str, Tensor], names: Sequence[str], which: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Guess which class an unlabelled image belongs to, from its frozen features."""
+"""Guess which class an unlabelled image belongs to, or that it belongs to none, from its frozen features."""
 
 from __future__ import annotations
 
@@ -7,29 +7,59 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+MARGIN = 2.0  # times the distance of the held-out image furthest out: beyond it lies a stranger
+
 
 class ClassCentroids(nn.Module):
-    """Guess the class (B,) of images: the nearest centroid of mean feature vectors, channels in units of their spread.
+    """Guess the class (B,) of images by their mean feature vector: the nearest centroid, in the classes' common spread.
 
-    A linear discriminant with a diagonal covariance. Buffers: `centroids` (classes, C), `spread` (C,).
+    A linear discriminant; the covariance within classes is drawn towards a multiple of the identity as far as its
+    estimate is uncertain. A vector far from every centroid is that of a stranger: another product, a dark frame, a
+    hand. Source: Chen et al., "Shrinkage algorithms for MMSE covariance estimation", 2010, equation 23 (OAS).
+
+    Buffers: `centroids` (classes, C); `whiten` (C, C); `limit` (), the distance beyond which an image is a stranger,
+    infinite where nothing was held out.
     """
 
     centroids: Tensor
-    spread: Tensor
+    whiten: Tensor
+    limit: Tensor
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         self.register_buffer("centroids", torch.zeros(classes, channels))
-        self.register_buffer("spread", torch.ones(channels))
+        self.register_buffer("whiten", torch.eye(channels))
+        self.register_buffer("limit", torch.tensor(float("inf")))
 
-    def fit(self, features: Tensor | Sequence[Tensor], class_ids: Tensor) -> None:
-        """Measure centroids and spread of standardised training features (N, C, H, W) and their classes (N,)."""
+    def fit(self, features: Tensor | Sequence[Tensor], class_ids: Tensor, held: Tensor) -> None:
+        """Measure standardised training features (N, C, H, W) of classes (N,); those `held` (N,) set the limit only."""
         vectors = torch.stack([f.mean((1, 2)) for f in features])  # (N, C)
         for c in class_ids.unique().tolist():
-            self.centroids[c] = vectors[class_ids == c].mean(0)
-        self.spread = (vectors - self.centroids[class_ids]).square().mean(0).sqrt().clamp(min=1e-3)
+            self.centroids[c] = vectors[(class_ids == c) & ~held].mean(0)
+        within = (vectors - self.centroids[class_ids])[~held]
+        self.whiten = torch.linalg.inv(torch.linalg.cholesky(shrunk(within))).T.contiguous()
+        if held.any():
+            own = self.distances(vectors)[held, class_ids[held]]
+            self.limit = MARGIN * own.max()
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Guess the class ids (B,) of features (B, C, H, W)."""
-        vectors = features.mean((2, 3))
-        return torch.cdist(vectors / self.spread, self.centroids / self.spread).argmin(1)
+    def distances(self, vectors: Tensor) -> Tensor:
+        """Measure how far mean feature vectors (B, C) are from each centroid, in spreads: (B, classes)."""
+        away = (vectors[:, None] - self.centroids) @ self.whiten  # (B, classes, C)
+        return away.square().sum(2).sqrt()
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Guess the class ids (B,) of features (B, C, H, W), and how far out they are (B,); above 1 is a stranger."""
+        nearest = self.distances(features.mean((2, 3))).min(1)
+        return nearest.indices, nearest.values / self.limit
+
+
+def shrunk(points: Tensor) -> Tensor:
+    """Estimate the covariance (C, C) of centred points (n, C), shrunk by the oracle approximating rule."""
+    n, c = points.shape
+    sample = points.T @ points / n
+    mean = sample.trace() / c  # of the variances
+    squares = sample.square().mean()
+    share = (squares + mean**2) / ((n + 1) * (squares - mean**2 / c)).clamp(min=1e-12)
+    share = share.clamp(max=1)
+    eye = torch.eye(c).to(sample)
+    return (1 - share) * sample + (share * mean + 1e-6) * eye

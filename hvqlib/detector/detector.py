@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from hvqlib.data.images import Picture, read_image
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.calibration import Calibration, signal_weights
 from hvqlib.detector.class_guess import ClassCentroids
+from hvqlib.detector.prediction import Prediction
 from hvqlib.detector.reading import Method, Reading
 from hvqlib.detector.run_folder import build_model, load_weights, read_checkpoint, read_run, under_prefix
 from hvqlib.errors import InputError
@@ -27,38 +27,6 @@ from hvqlib.processes import pick_device
 
 CHUNK = 64  # images whose features, or maps in `hvq predict`, are in memory at once
 ClassNames = str | Sequence[str | None] | None  # one for all images, or one an image; None where it is to be inferred
-
-
-@dataclass
-class Prediction:
-    """Hold the verdict on one image."""
-
-    path: Path | None  # None for an image that is in no file
-    class_name: str  # given or inferred
-    score: float  # higher is more anomalous: highest value of the smoothed map, and what the whole picture adds
-    threshold: float  # images of this class that score above are called defective
-    false_alarm: float  # the share of normal images that this may befall, at most
-    p_value: float  # upper bound of the share of normal images that score as high, in (0, 1]
-    spot: float  # spreads by which the map's highest value is above that of a normal image
-    picture: float  # spreads by which the picture as a whole is further from normal ones than they from each other
-    anomaly_map: np.ndarray  # (S, S)
-
-    @property
-    def defective(self) -> bool:
-        """Whether the score is too high for a normal image, at the false-alarm rate that was asked for."""
-        return self.p_value <= self.false_alarm + 1e-9
-
-    @property
-    def spoke(self) -> str:
-        """Which of the two spoke the louder: "a spot here", or "the picture as a whole"."""
-        return "a spot here" if self.spot >= self.picture else "the picture as a whole"
-
-    def row(self) -> dict[str, str | float | None]:
-        """Give everything but the map, ready for JSON."""
-        return {"image": None if self.path is None else str(self.path), "class": self.class_name,
-                "verdict": "defective" if self.defective else "normal", "score": self.score,
-                "threshold": self.threshold, "p_value": self.p_value, "false_alarm": self.false_alarm,
-                "spot": self.spot, "picture": self.picture, "spoke": self.spoke}  # fmt: skip
 
 
 @dataclass
@@ -84,6 +52,7 @@ class Judged(NamedTuple):
     spots: Tensor  # (B,)
     pictures: Tensor  # (B,)
     class_ids: Tensor  # (B,), given or inferred
+    strangeness: Tensor  # (B,)
 
 
 @dataclass
@@ -148,23 +117,26 @@ class Detector:
         images : files, PIL images or arrays (H, W, 3) uint8; equal pixels give equal bits whichever way they come.
         class_names : one for all, or one an image, with None where it is to be inferred.
         false_alarm : of normal images like those trained on, at most this share is called defective (see
-            :meth:`Calibration.p_values`). Not given: 0.05, or the least that the run's held-out images can promise.
+            :meth:`Calibration.p_values`). Not given: 0.05, or the least that the run's held-out images can promise,
+            or, where nothing was held out, None: images that score above all those trained on are called defective.
         cache : folder in which the features of image files are kept.
 
         Raises InputError where an image cannot be read, or the run does not know a class or cannot promise the rate.
         """
-        rate = max(0.05, self.calibration.least) if false_alarm is None else false_alarm
+        rate = self.calibration.usual_rate if false_alarm is None else false_alarm
         self.calibration.threshold(rate, torch.zeros(0, dtype=torch.long))  # an impossible rate is refused at once
         verdicts: list[Prediction] = []
         for some in self.stream(images, class_names, cache=cache, progress=progress):
             thresholds = self.calibration.threshold(rate, some.class_ids).tolist()
+            pixel_thresholds = self.calibration.pixel_threshold(rate, some.class_ids).tolist()
             p_values = self.calibration.p_values(some.scores, some.class_ids).tolist()
             for i, class_id in enumerate(some.class_ids.tolist()):
                 image = images[len(verdicts)]
                 path = Path(image) if isinstance(image, str | Path) else None
                 score, spot, picture = float(some.scores[i]), float(some.spots[i]), float(some.pictures[i])
                 of_class = self.classes[class_id], score, thresholds[i], rate, p_values[i]
-                verdicts.append(Prediction(path, *of_class, spot, picture, some.maps[i].cpu().numpy()))
+                heat, far = some.maps[i].cpu().numpy(), float(some.strangeness[i])
+                verdicts.append(Prediction(path, *of_class, spot, picture, far, heat, pixel_thresholds[i]))
         return verdicts
 
     @torch.no_grad()
@@ -173,9 +145,9 @@ class Detector:
     ) -> Look:
         """Show what lies between N images and their scores. Parameters as for :meth:`judge`."""
         looks: list[dict] = []
-        for features, ids in self._batches(images, class_names, cache):
+        for features, ids, strangeness in self._batches(images, class_names, cache):
             signals, picture = self.reading(self.model, features, ids)
-            some = self._judged(signals, picture, ids)
+            some = self._judged(signals, picture, ids, strangeness)
             rebuilt, code_ids, distances = None, {}, {}
             if isinstance(self.model, HVQTrans):
                 output = self.model(features, ids)
@@ -207,7 +179,7 @@ class Detector:
 
         `score` and `normalize` are the run's when not given; see :meth:`Calibration.combine`.
         """
-        return self._read(features, class_ids, score, normalize).maps
+        return self._read(features, class_ids, torch.zeros(len(features)), score, normalize).maps
 
     def stream(
         self,
@@ -224,20 +196,23 @@ class Detector:
         Parameters as for :meth:`judge` and :meth:`anomaly_maps`. The whole picture counts in the run's own score; with
         another `score`, or `normalize`, the map alone makes the image score.
         """
-        for features, ids in self._batches(images, class_names, cache, progress):
-            yield self._read(features, ids, score, normalize)
+        for features, ids, strangeness in self._batches(images, class_names, cache, progress):
+            yield self._read(features, ids, strangeness, score, normalize)
 
-    def _read(self, features: Tensor, ids: Tensor, score: str | None, normalize: bool | None) -> Judged:
+    def _read(
+        self, features: Tensor, ids: Tensor, strangeness: Tensor, score: str | None, normalize: bool | None
+    ) -> Judged:
         """What is made of standardised features (B, C, H, W) of class ids (B,)."""
         wanted = signal_weights(self.config, self.calibration.names, score)
         signals, pictures = self.reading(self.model, features, ids, wanted)
-        return self._judged(signals, pictures, ids, score, normalize)
+        return self._judged(signals, pictures, ids, strangeness, score, normalize)
 
     def _judged(
         self,
         signals: dict[str, Tensor],
         pictures: Tensor,
         ids: Tensor,
+        strangeness: Tensor,
         score: str | None = None,
         normalize: bool | None = None,
     ) -> Judged:
@@ -248,12 +223,12 @@ class Detector:
             away = torch.zeros_like(away)
         elif score in (None, self.config.score) and normalize in (None, self.config.normalize):
             scores = self.calibration.join(scores, pictures, ids)
-        return Judged(maps, scores, spots, away, ids)
+        return Judged(maps, scores, spots, away, ids, strangeness.cpu())
 
     def _batches(
         self, images: Sequence[Picture], class_names: ClassNames, cache: str | Path | None, progress: bool = False
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Standardised features (B, C, H, W) and class ids (B,), a batch after another."""
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Standardised features (B, C, H, W), class ids (B,) and how strange images are (B,), a batch after another."""
         if isinstance(images, str | Path) or not (hasattr(images, "__len__") and hasattr(images, "__getitem__")):
             raise InputError(f"Images come as a list, of one if need be, not as {type(images).__name__}.")
         names = [class_names] * len(images) if isinstance(class_names, str | None) else list(class_names)
@@ -269,7 +244,8 @@ class Detector:
             rows = zip(*(part.split(self.config.batch_size) for part in (features, given[some])), strict=True)
             for batch, ids in rows:
                 batch, ids = self.standardize(batch.to(self.device)), ids.to(self.device)
-                yield batch, torch.where(ids < 0, self.guess(batch), ids) if (ids < 0).any() else ids
+                guessed, strangeness = self.guess(batch)
+                yield batch, torch.where(ids < 0, guessed, ids), strangeness
 
     def _enlarge(self, maps: Tensor) -> Tensor:
         return upsample(maps, (self.config.image_size, self.config.image_size))

@@ -23,7 +23,7 @@ from hvqlib.rivals.place_mean import PlaceMean
 from hvqlib.rivals.residual_codebooks import ResidualCodebooks
 from hvqlib.rivals.rival import Rival
 
-FORMAT = 2
+FORMAT = 3
 METHODS: dict[str, type[HVQTrans] | type[Rival]] = {  # by `Config.method`
     "hvq": HVQTrans, "continuous": HVQTrans, "dropout": HVQTrans, "knn": NearestNeighbour,
     "kmeans": ResidualCodebooks, "place": PlaceMean, "pca": PicturePCA,

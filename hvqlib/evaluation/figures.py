@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from hvqlib.data.images import read_image, read_mask
 from hvqlib.files import write_atomic
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette. A defect is always vermilion.
 BLUE, ORANGE, GREEN, PURPLE, GREY, DEFECT = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#767676", "#D55E00"
+OWN = ("Software", "hvqlib")  # in heat maps and masks, so that they are never taken for photographs
 HEAT = "magma"  # anomaly maps: perceptually even, dark is normal
 
 
@@ -134,6 +136,21 @@ def heat_map(path: str | Path, picture: np.ndarray, anomaly_map: np.ndarray, low
     both = Image.new("RGB", (2 * width, height))
     both.paste(Image.fromarray(picture), (0, 0))
     both.paste(Image.fromarray(shade).resize((width, height), Image.Resampling.BILINEAR), (width, 0))
-    buffer = io.BytesIO()
-    both.save(buffer, "PNG")
+    save_picture(path, both)
+
+
+def save_picture(path: str | Path, picture: Image.Image) -> None:
+    """Write a picture as PNG, whole or not at all, with a note of who made it."""
+    note, buffer = PngInfo(), io.BytesIO()
+    note.add_text(*OWN)
+    picture.save(buffer, "PNG", pnginfo=note)
     write_atomic(Path(path), buffer.getvalue())
+
+
+def is_own(path: str | Path) -> bool:
+    """Say whether a file is a picture that :func:`save_picture` wrote."""
+    try:
+        with Image.open(path) as picture:
+            return picture.format == "PNG" and picture.info.get(OWN[0]) == OWN[1]
+    except Exception:  # no image at all, which reading it will say
+        return False

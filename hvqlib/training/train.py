@@ -97,7 +97,8 @@ def train(
         features = features_of_images(backbone, paths, cache, progress=progress and processes.rank() == 0)
         class_ids = torch.tensor([sample.class_id for sample in dataset.train])
         del backbone
-        standardize = Standardize.fit(features)
+        held = held_out(class_ids, config.holdout, config.seed)  # what is fitted never sees these
+        standardize = Standardize.fit(features.take(~held) if isinstance(features, Features) else features[~held])
         features = features.map(standardize) if isinstance(features, Features) else standardize(features)
 
         torch.manual_seed(config.seed)
@@ -105,9 +106,8 @@ def train(
         if not started and processes.rank() == 0:
             write_run(out, *description)
         guess = ClassCentroids(features.shape[1], len(dataset.classes))
-        guess.fit(features, class_ids)
+        guess.fit(features, class_ids, held)
         extra = with_prefix("standardize", standardize) | with_prefix("guess", guess)
-        held = held_out(class_ids, config.holdout, config.seed)
         seen = features.take(~held) if isinstance(features, Features) else features[~held]
 
         def calibrate() -> dict[str, Tensor]:
