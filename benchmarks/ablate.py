@@ -39,7 +39,8 @@ from hvqlib.evaluation.evaluate import evaluate
 from hvqlib.features.extraction import features_of_images
 from hvqlib.files import data_folder, write_atomic
 from hvqlib.rivals.rival import Rival
-from hvqlib.training.train import held_out, recalibrate, train
+from hvqlib.training.recalibrate import held_out, recalibrate
+from hvqlib.training.train import train
 
 # What each variant changes in the configuration.
 VARIANTS: dict[str, dict] = {

@@ -29,7 +29,7 @@ from hvqlib.detector.calibration import Calibration
 from hvqlib.detector.detector import Detector
 from hvqlib.errors import InputError
 from hvqlib.evaluation.metrics import all_metrics, mean_over_classes
-from hvqlib.training.train import held_out
+from hvqlib.training.recalibrate import held_out
 
 COLUMNS = ("data", "seed", "steps", "reading", "image_auroc", "pixel_auroc", "aupro", "machine", "commit", "date",
            "command")  # fmt: skip

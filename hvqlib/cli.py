@@ -1,4 +1,4 @@
-"""Run the command line: hvq data | train | evaluate | predict | export.
+"""Run the command line: hvq data | train | evaluate | predict | export | recalibrate.
 
 Results go to standard output, progress and messages to standard error. Exit status 0: done; 2: bad input, said in
 one sentence; 1: a run that failed through no fault of its input. What a command needs is imported when it runs.
@@ -45,7 +45,7 @@ def exit_status(command: str, action: Callable[[], object], stopped: str) -> int
 def _run(options: argparse.Namespace) -> None:
     name = options.name if options.command == "data" else options.command
     {"foundry": _foundry, "check": _check, "get": _get, "train": _train, "evaluate": _evaluate,
-     "predict": _predict, "export": _export}[name](options)  # fmt: skip
+     "predict": _predict, "export": _export, "recalibrate": _recalibrate}[name](options)  # fmt: skip
 
 
 def _foundry(options: argparse.Namespace) -> None:
@@ -192,6 +192,30 @@ def _export(options: argparse.Namespace) -> None:
     print(f"{options.out}: exported", file=sys.stderr)
     if options.json:
         print(_json({"run": str(options.out)}))
+
+
+def _recalibrate(options: argparse.Namespace) -> None:
+    from hvqlib.evaluation.predictions import photographs
+    from hvqlib.files import data_folder
+    from hvqlib.training.recalibrate import add_images
+
+    images, _ = photographs(options.add)
+    cache = options.cache or data_folder(make=True) / "cache"
+    found = add_images(options.run, images, options.class_name, options.out, cache)
+    if options.json:
+        return print(_json(found))
+    rate = (
+        "no rate promised" if found["false_alarm"] is None else f"at a false-alarm rate of {found['false_alarm']:.1%}"
+    )
+    print(f"class {found['class']}: {found['images']} images known, {found['new']} new")
+    print(f"{'':24}{'before':>12}{'after':>12}")
+    for key, form in (("promising", "{:.0f}"), ("least", "{:.1%}"), ("threshold", "{:.3f}")):
+        said = {"promising": "images that promise", "least": "least rate promised", "threshold": "threshold"}[key]
+        print(f"{said:24}{form.format(found['before'][key]):>12}{form.format(found['after'][key]):>12}")
+    print(f"The old run calls {found['flagged']} of the new ones other than normal, {rate}.")
+    p = f"p = {found['p_value']:.3g}; said wrongly in 1 of 100 cases"
+    print("They look like the old ones." if found["alike"] else
+          f"They do not look like the old ones ({p}): the camera or the product has changed.")  # fmt: skip
 
 
 def _json(result: object) -> str:

@@ -118,13 +118,22 @@ def parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="make a finished run small: float16, only what judging images needs")
     export.add_argument("--out", type=_path, required=True, metavar="DIR", help="folder to make")
 
-    for command in (evaluate, predict, export):
+    recalibrate = commands.add_parser("recalibrate", help="calibrate a run again with new normal images, no training",
+                                      description="Takes normal images that a person has looked at. The old run stays; "
+                                      "a table says what changed.")  # fmt: skip
+    recalibrate.add_argument("--add", required=True, nargs="+", metavar="IMAGE", help="images, folders, or patterns")
+    recalibrate.add_argument(
+        "--class", dest="class_name", metavar="NAME", help="what they show; not needed for one class"
+    )
+    recalibrate.add_argument("--out", type=_path, required=True, metavar="NEW", help="run folder to make")
+
+    for command in (evaluate, predict, export, recalibrate):
         command.add_argument("--run", type=_path, required=True, help="run folder that hvq train made")
-    for command in (train, predict, export):
+    for command in (train, predict, export, recalibrate):
         command.add_argument("--json", action="store_true", help="print the result as JSON")
     for command in (train, evaluate, predict):
         command.add_argument("--device", help='"cpu", "cuda", ...; default: the first GPU if there is one')
-    for command in (train, evaluate):
+    for command in (train, evaluate, recalibrate):
         command.add_argument("--cache", type=_path, metavar="DIR",
                              help="folder of cached features; default: cache in the data folder")  # fmt: skip
     return main

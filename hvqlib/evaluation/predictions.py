@@ -142,7 +142,7 @@ def predict(
             name = kept.name_for(path)
             heat = out / f"{name}_heatmap.png"
             heat_map(heat, picture, verdict.anomaly_map, 0, 2 * verdict.pixel_threshold)
-            row = verdict.row() | {"image": str(path), "heat_map": str(heat)}
+            row: dict[str, Any] = verdict.row() | {"image": str(path), "heat_map": str(heat)}
             if masks:
                 mask, boxes = regions(verdict.anomaly_map, verdict.pixel_threshold, picture.shape[:2], smallest)
                 save_picture(out / f"{name}_mask.png", Image.fromarray(mask))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,10 +14,7 @@ from torch import Tensor
 from hvqlib import processes
 from hvqlib.config import Config
 from hvqlib.data.dataset import AnomalyDataset
-from hvqlib.detector.calibration import Calibration
 from hvqlib.detector.class_guess import ClassCentroids
-from hvqlib.detector.detector import Detector
-from hvqlib.detector.reading import Method, Reading
 from hvqlib.detector.run_folder import build_model, read_run, with_prefix, write_checkpoint, write_run
 from hvqlib.errors import InputError
 from hvqlib.features.backbone import Backbone
@@ -28,9 +24,8 @@ from hvqlib.features.standardize import Standardize
 from hvqlib.files import sole_writer
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.processes import pick_device
+from hvqlib.training.recalibrate import TrainedOn, calibrated, held_out
 from hvqlib.training.training_loop import TrainingLoop
-
-READ_BY = ("score", "reading", "picture", "rank", "transport_weights", "normalize")  # settings for after training
 
 
 def train(
@@ -105,6 +100,7 @@ def train(
         model = build_model(config, features.shape[1], len(dataset.classes)).to(chosen)
         if not started and processes.rank() == 0:
             write_run(out, *description)
+            TrainedOn([str(path.resolve()) for path in paths], class_ids.tolist(), held.tolist()).write(out)
         guess = ClassCentroids(features.shape[1], len(dataset.classes))
         guess.fit(features, class_ids, held)
         extra = with_prefix("standardize", standardize) | with_prefix("guess", guess)
@@ -130,43 +126,3 @@ def train(
     processes.wait()
     processes.leave_at_exit()
     return out
-
-
-def calibrated(
-    config: Config, model: Method, features: Tensor | Features, class_ids: Tensor, held: Tensor, classes: int
-) -> tuple[Reading, Calibration]:
-    """Fit how a trained model is read to standardised features (N, C, H, W) of its training images."""
-    device = next(iter(model.state_dict().values())).device
-    reading = Reading(config, features.shape[1], classes).to(device)
-    signals, pictures = reading.fit(model, features, class_ids, held, config.batch_size)
-    return reading, Calibration.fit(config, signals, class_ids, held, classes, pictures)
-
-
-def recalibrate(
-    detector: Detector, dataset: AnomalyDataset, cache: str | Path | None = None, **changes: Any
-) -> Detector:
-    """Read a trained detector in another way: the same weights, calibrated again on its training images.
-
-    `changes` are settings of its configuration that training does not look at: score, reading, picture, rank,
-    transport_weights, normalize. The data set must be the one that it was trained on.
-    """
-    trained = {name for name in changes if name not in READ_BY}
-    if trained:
-        raise InputError(f"{', '.join(sorted(trained))} cannot be changed without training: {', '.join(READ_BY)} can.")
-    config = replace(detector.config, **changes)
-    features = detector.features([sample.path for sample in dataset.train], cache).cpu()
-    class_ids = torch.tensor([detector.classes.index(sample.class_name) for sample in dataset.train])
-    held = held_out(class_ids, config.holdout, config.seed)
-    reading, calibration = calibrated(config, detector.model, features, class_ids, held, len(detector.classes))
-    return replace(detector, config=config, reading=reading.eval(), calibration=calibration)
-
-
-def held_out(class_ids: Tensor, share: float, seed: int) -> Tensor:
-    """Draw which training images (N,) bool are kept for calibration: `share` of each class (rounded), by seed."""
-    generator = torch.Generator().manual_seed(seed)
-    held = torch.zeros(len(class_ids), dtype=torch.bool)
-    for c in class_ids.unique().tolist():
-        images = (class_ids == c).nonzero()[:, 0]
-        images = images[torch.randperm(len(images), generator=generator)]
-        held[images[: min(round(share * len(images)), len(images) - 1)]] = True
-    return held

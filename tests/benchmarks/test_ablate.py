@@ -17,7 +17,8 @@ from hvqlib.detector.detector import Detector
 from hvqlib.errors import InputError
 from hvqlib.evaluation.metrics import METRICS
 from hvqlib.features.extraction import features_of_images
-from hvqlib.training.train import held_out, train
+from hvqlib.training.recalibrate import held_out
+from hvqlib.training.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,7 +13,8 @@ from hvqlib.data.images import read_image
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.detector import Detector
 from hvqlib.errors import InputError
-from hvqlib.training.train import recalibrate, train
+from hvqlib.training.recalibrate import recalibrate
+from hvqlib.training.train import train
 
 CONFIG = Config(image_size=64, grid=4, width=16, heads=2, feedforward=32, layers=2, codes=16, batch_size=4, steps=40)
 
