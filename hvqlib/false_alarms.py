@@ -26,11 +26,12 @@ def images_needed(rate: float) -> int:
 def level_numbers(held: Sequence[int]) -> list[int]:
     """Say how many of each class's held-out images set the level of its scores; the others promise.
 
-    What sets the level of a class's scores must not promise anything about them, or the promise would not be strict: a
-    quarter, and at least two, set it. Where a class has fewer than four all do, unless every class is so small.
+    What sets the level of a class's scores must not promise anything about them, or the promise would not be strict.
+    Where scores of several classes are put together half of them set it, else a quarter, and at least two; where a
+    class has fewer than four all do, unless every class is so small.
     """
-    small = max(held, default=0) < FEW
-    return [0 if small else number if number < FEW else max(2, number // 4) for number in held]
+    small, share = max(held, default=0) < FEW, 2 if len(held) > 1 else 4
+    return [0 if small else number if number < FEW else max(2, number // share) for number in held]
 
 
 def promising_images(images: Sequence[int], share: float) -> int:

@@ -97,9 +97,9 @@ def add_images(
     Returns
     -------
     What changed, ready for JSON: ``class``; ``images``, ``new`` and ``flagged``, how many of the new ones the old run
-    calls other than normal, at ``false_alarm``; ``p_value``, how likely it is that scores and strangeness differ so much
-    from those of old held-out images if nothing has changed, and ``alike``, whether that is above 1 %; ``before`` and
-    ``after``: ``promising`` images, ``least`` rate promised and ``threshold`` of the class.
+    calls other than normal, at ``false_alarm``; ``p_value``, how likely it is that scores and strangeness differ so
+    much from those of old held-out images if nothing has changed, and ``alike``, whether that is above 1 %; ``before``
+    and ``after``: ``promising`` images, ``least`` rate promised and ``threshold`` of the class.
     Raises InputError where `out` holds something, the class is not known, or there are fewer than two images.
     """
     from scipy.stats import mannwhitneyu
