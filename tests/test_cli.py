@@ -23,7 +23,7 @@ def test_train_evaluate_predict(small_preset, small_data, tmp_path, capsys, monk
     printed = capsys.readouterr().out
     assert "cloth" in printed and "stone" in printed and "mean" in printed
     written = {p.name for p in (tmp_path / "run").iterdir()}
-    assert written == {"config.json", "checkpoint.safetensors", "curves.png", "metrics.json", "gallery.png"}
+    assert written == {"config.json", "images.json", "checkpoint.safetensors", "curves.png", "metrics.json", "gallery.png"}
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
     assert set(metrics) == {"classes", "mean", "n", "labels", "class_accuracy"}
     assert metrics["classes"]["stone"]["aupro"] is None
