@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 CONFIDENCE = 0.8  # with which a promised rate is kept: by four of five calibrations
 FEW = 8  # held-out images of a class; of more, a quarter set the level of its scores instead of the promise
@@ -32,9 +33,21 @@ def held_out_numbers(images: int, share: float) -> tuple[int, int]:
     return levels, held - levels
 
 
-def training_images_needed(rate: float, share: float) -> int:
-    """Find how many training images of a single class promise a false-alarm rate, when a share of them is held out."""
+def training_images_needed(rate: float, share: float, classes: int = 1) -> int:
+    """Find how many training images of each class promise a false-alarm rate, when a share of them is held out."""
     wanted, number = images_needed(rate), 1
-    while held_out_numbers(number, share)[1] < wanted:
+    while classes * held_out_numbers(number, share)[1] < wanted:
         number += 1
     return number
+
+
+def told_shortage(images: Sequence[int], share: float, rate: float = 0.05) -> str:
+    """Say in a sentence how many training images a rate needs, where `images` of each class are too few; else ""."""
+    promising = sum(held_out_numbers(number, share)[1] for number in images)
+    if not images or promising >= images_needed(rate):
+        return ""
+    one, each = training_images_needed(rate, share), training_images_needed(rate, share, len(images))
+    least = f" below {100 * least_rate(promising):.0f} %" if promising else ""
+    needed = f"{one:,}" if len(images) == 1 else f"{each:,} of each of the {len(images)} classes, or {one:,} of one"
+    return (f"{sum(images):,} normal training images can promise no false-alarm rate{least}: "
+            f"{100 * rate:.0f} % needs {needed}, {100 * share:.0f} % of which are held out.")  # fmt: skip
