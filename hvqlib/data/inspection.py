@@ -96,25 +96,29 @@ def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
     amiss: dict[str, list[Path]] = {kind: [] for kind in FILES}
     deep: dict[bool, list[tuple[float, Path]]] = {True: [], False: []}  # in train?: largest pixel, file
     seen: dict[bytes, list[tuple[bool, Path]]] = defaultdict(list)  # SHA-256: in train?, file
-    classes = {}
+    classes, errors = {}, list[str]()
     with tqdm(desc="checking", total=sum(len(a) + len(b) for a, b in lists.values()), disable=not progress) as bar:
         for name, (train, test) in lists.items():
             sizes = []
             masked = any(sample.mask for sample in test)
             for i, sample in enumerate([*train, *test]):
-                if size := _look(sample, masked, amiss, deep[i < len(train)]):
-                    sizes.append(size)
+                try:
+                    sizes.append(_look(sample, masked, amiss, deep[i < len(train)]))
                     seen[_sha256(sample.path)].append((i < len(train), sample.path))
+                except InputError as error:
+                    amiss["image"].append(sample.path)
+                    errors.append(str(error))
                 bar.update()
             classes[name] = _counts(train, test) | _sizes(sizes)
     for copies in seen.values():
         trained = [path for training, path in copies if training]
         amiss["twice in train"] += trained[1:]
         amiss["train and test"] += [path for training, path in copies if trained and not training]
-    findings += _brightness(deep, amiss)
+    findings += _brightness(deep, amiss, errors)
     for kind, (problem, what, then) in FILES.items():
         if amiss[kind]:
-            findings.append(_finding(kind, problem, f"{what}: {len(amiss[kind]):,}; {then}.", amiss[kind]))
+            first = f" The first: {errors[0]}" if kind == "image" else ""
+            findings.append(_finding(kind, problem, f"{what}: {len(amiss[kind]):,}; {then}.{first}", amiss[kind]))
     published = _published(layout, classes)
     findings += _places(root, layout, readers, lists) + _remarks(classes, published)
     usable = not any(finding["problem"] for finding in findings)
@@ -152,14 +156,10 @@ def _finding(kind: str, problem: bool, sentence: str, files: Sequence[Path] = ()
 
 def _look(
     sample: Sample, masked: bool, amiss: dict[str, list[Path]], deep: list[tuple[float, Path]]
-) -> tuple[int, int] | None:
-    """Decode an image and its mask; what is wrong goes into `amiss`. Width and height, None if it cannot be read."""
+) -> tuple[int, int]:
+    """Decode an image and its mask, and return width and height; what is wrong with them goes into `amiss`."""
     path = sample.path
-    try:
-        decoded = decode(path)
-    except InputError:
-        amiss["image"].append(path)
-        return None
+    decoded = decode(path)
     width, height = decoded.image.size
     if decoded.deep is not None:
         deep.append((decoded.largest, path))
@@ -194,7 +194,9 @@ def _look(
     return width, height
 
 
-def _brightness(deep: dict[bool, list[tuple[float, Path]]], amiss: dict[str, list[Path]]) -> list[dict[str, Any]]:
+def _brightness(
+    deep: dict[bool, list[tuple[float, Path]]], amiss: dict[str, list[Path]], errors: list[str]
+) -> list[dict[str, Any]]:
     """Say how pixels of more than 8 bits are read; files that are read badly go into `amiss`."""
     try:
         white = common_white(deep[True])
@@ -205,8 +207,9 @@ def _brightness(deep: dict[bool, list[tuple[float, Path]]], amiss: dict[str, lis
             try:
                 other = white is None or isinstance(white, int) != isinstance(largest, int)
                 full = white_for(largest, path) if white is None or other else white
-            except InputError:
+            except InputError as error:
                 amiss["image"].append(path)
+                errors.append(str(error))
             else:
                 amiss["dark"] += [path] * (largest < full / 16)
                 amiss["bright"] += [path] * (largest > full * 1.01)

@@ -145,15 +145,15 @@ def _find_masks(truth: Path, tested: dict[Path, list[Path]]) -> dict[Path, Path]
     places: dict[Path, list[Path]] = defaultdict(list)  # DEFECT/STEM, with the folders in between: images
     for defect, paths in tested.items():
         for path in paths:
-            places[path.relative_to(defect.parent).with_name(path.stem)].append(path)
+            places[_below(path, defect.parent).with_name(path.stem)].append(path)
     masks: dict[Path, Path] = {}
     for mask in images(truth):
-        place = mask.relative_to(truth)
+        place = _below(mask, truth)
         loose = len(place.parts) == 1
-        if not loose and place.parts[0].lower() in GOOD_NAMES:
+        if not loose and place.parts[0] in GOOD_NAMES:
             continue
         taken, wanted = mask, list[Path]()
-        for key, path in ((place.with_name(mask.stem), mask), *((p, truth / p) for p in place.parents[:-2])):
+        for key, path in ((place.with_name(mask.stem), mask), *zip(place.parents[:-2], mask.parents, strict=False)):
             for stem in (key.name.removesuffix("_mask"), key.name):
                 if not wanted and key.parent / stem in places:
                     taken, wanted = path, places[key.parent / stem]
@@ -247,6 +247,12 @@ def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         if any(row[column] is None for column in columns):
             raise InputError(f"'{path}' has a row cut short, {list(row.values())}: take VisA's own table.")
     return rows
+
+
+def _below(path: Path, folder: Path) -> Path:
+    """Give the path inside a folder; letters' case does not count in the name of the defect, its first part."""
+    first, *rest = path.relative_to(folder).parts
+    return Path(first.lower(), *rest) if rest else Path(first)
 
 
 def _named(folder: Path, names: Sequence[str]) -> list[Path]:

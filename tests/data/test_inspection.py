@@ -284,6 +284,16 @@ def test_nothing_is_said_where_the_whole_range_is_used(root, scale, kind):
     assert inspect(root)["findings"] == []
 
 
+def test_why_the_first_image_cannot_be_read_is_said(root):
+    Image.fromarray(np.full((6, 8), -5, np.int32)).save(root / "bolt/train/good/cold.tif")
+    report = inspect(root)
+    assert kinds(report) == [("image", True, 1)] and "cold.tif' has pixels below 0" in sentence(report, "image")
+    Image.fromarray(np.full((6, 8), 70000, np.int32)).save(root / "bolt/train/good/cold.tif")
+    assert "over 16 bits" in sentence(inspect(root), "white")
+    (root / "bolt/train/good/cold.tif").rename(root / "bolt/test/good/cold.tif")
+    assert "over 16 bits" in sentence(inspect(root), "image") and not inspect(root)["usable"]
+
+
 def test_how_many_images_a_rate_needs(root):
     (few,) = inspect_folder(root, progress=False)["findings"]
     assert few["kind"] == "few" and "6 normal training images can promise no" in few["sentence"]

@@ -222,7 +222,7 @@ def test_good_has_several_names_in_any_letters_case(tmp_path, good, part):
     save(tmp_path / "a/TRAIN/Normal/0.png")
     save(tmp_path / f"a/{part}/{good}/0.png")
     save(tmp_path / f"a/{part}/dent/0.png")
-    mark(tmp_path / "a/Ground_Truth/dent/0_mask.png", (0, 1))
+    mark(tmp_path / "a/Ground_Truth/Dent/0_mask.png", (0, 1))
     save(tmp_path / "b/train/good/0.png")
     rows = [(class_name, label, defect) for class_name, _, label, defect in found(tmp_path)]
     assert sorted(rows) == [("a", 0, "good"), ("a", 0, "good"), ("a", 1, "dent"), ("b", 0, "good")]
