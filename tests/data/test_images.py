@@ -95,7 +95,7 @@ def test_floating_point_masks(tmp_path, scale):
 
 def test_masks_with_a_palette(tmp_path):
     for palette in ((0, 0, 0, 128, 0, 0, 0, 128, 0), (90, 90, 0, 0, 0, 0, 7, 7, 7), (255, 255, 255, 0, 0, 0, 9, 9, 9)):
-        image = Image.fromarray(np.where(DISC, 1, np.where(SMALL, 2, 0)).astype(np.uint8), "L").convert("P")
+        image = Image.fromarray(np.where(DISC, 1, np.where(SMALL, 2, 0)).astype(np.uint8)).convert("P")
         image.putpalette(palette)
         image.save(tmp_path / "x.png")
         grey = palette[0] == 255
