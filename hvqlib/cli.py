@@ -84,18 +84,25 @@ def _get(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    import os
+    from collections import Counter
+
     from hvqlib import processes
     from hvqlib.data.dataset import load_dataset
     from hvqlib.detector.detector import Detector
     from hvqlib.detector.run_folder import read_checkpoint
+    from hvqlib.false_alarms import told_shortage
     from hvqlib.files import data_folder
     from hvqlib.training.train import train
 
     if options.checkpoint_every < 1:
         raise InputError(f"--checkpoint-every is {options.checkpoint_every}; it must be 1 or more.")
+    config, dataset = settings(options), load_dataset(options.data)
+    if os.environ.get("RANK", "0") == "0":  # of several processes the first
+        print(dataset.told_left_out(), end="", file=sys.stderr)
     train(
-        settings(options),
-        load_dataset(options.data),
+        config,
+        dataset,
         options.out,
         minutes=options.minutes,
         resume=options.resume,
@@ -113,6 +120,9 @@ def _train(options: argparse.Namespace) -> None:
     print(f"{options.out}: {state['step']} steps, {state['seconds']:.0f} s", file=sys.stderr)
     if state["done"]:
         print(Detector.load(options.out, options.device).calibration.promise(), file=sys.stderr)
+    numbers = Counter(sample.class_name for sample in dataset.train)
+    if few := told_shortage(list(numbers.values()), config.holdout):
+        print(few, file=sys.stderr)
     if options.json:
         print(_json({"run": str(options.out), **state}))
 
@@ -126,10 +136,11 @@ def _evaluate(options: argparse.Namespace) -> None:
     from hvqlib.evaluation.figures import gallery
     from hvqlib.files import data_folder, write_atomic
 
-    detector = Detector.load(options.run, options.device)
+    detector, dataset = Detector.load(options.run, options.device), load_dataset(options.data)
+    print(dataset.told_left_out(), end="", file=sys.stderr)
     result = evaluate(
         detector,
-        load_dataset(options.data),
+        dataset,
         cache=options.cache or data_folder(make=True) / "cache",
         score=options.score,
         normalize=options.normalize,
@@ -139,7 +150,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     text = (_json(result.metrics) + "\n").encode()
     for path in filter(None, (options.run / "metrics.json", options.json)):
         write_atomic(Path(path), text)
-    gallery(result.examples, options.run / "gallery.png")
+    gallery(result.examples, options.run / "gallery.png", detector.white)
     if options.json == "":
         return print(_json(result.metrics))
     print(metrics_table(result.metrics))

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 CONFIDENCE = 0.8  # with which a promised rate is kept: by four of five calibrations
-FEW = 4  # held-out images of a class; of as many, some can set the level and others promise
 
 
 def least_rate(promising: int) -> float:
@@ -27,11 +26,9 @@ def level_numbers(held: Sequence[int]) -> list[int]:
     """Say how many of each class's held-out images set the level of its scores; the others promise.
 
     What sets the level of a class's scores must not promise anything about them, or the promise would not be strict.
-    Where scores of several classes are put together half of them set it, else a quarter, and at least two; where a
-    class has fewer than four all do, unless every class is so small.
+    Half of them set it where scores of several classes are put together; a quarter is enough for one class.
     """
-    small, share = max(held, default=0) < FEW, 2 if len(held) > 1 else 4
-    return [0 if small else number if number < FEW else max(2, number // share) for number in held]
+    return [number // (2 if len(held) > 1 else 4) for number in held]
 
 
 def promising_images(images: Sequence[int], share: float) -> int:
@@ -40,9 +37,23 @@ def promising_images(images: Sequence[int], share: float) -> int:
     return sum(held) - sum(level_numbers(held))
 
 
-def training_images_needed(rate: float, share: float) -> int:
-    """Find how many training images of a single class promise a false-alarm rate, when a share of them is held out."""
+def training_images_needed(rate: float, share: float, classes: int = 1) -> int:
+    """Find how many training images of each class promise a false-alarm rate, when a share of them is held out."""
     wanted, number = images_needed(rate), 1
-    while promising_images([number], share) < wanted:
+    while promising_images([number] * classes, share) < wanted:
         number += 1
     return number
+
+
+def told_shortage(images: Sequence[int], share: float, rate: float = 0.05) -> str:
+    """Say in a sentence how many training images a rate needs, where `images` of each class are too few; else ""."""
+    promising = promising_images(images, share)
+    if not images or promising >= images_needed(rate):
+        return ""
+    least = f" below {100 * least_rate(promising):.0f} %" if promising else ""
+    if not share:
+        return f"Nothing is held out: no false-alarm rate{least} can be promised."
+    one, each = training_images_needed(rate, share), training_images_needed(rate, share, len(images))
+    needed = f"{one:,}" if len(images) == 1 else f"{each:,} of each of the {len(images)} classes"
+    return (f"{sum(images):,} normal training images can promise no false-alarm rate{least}: "
+            f"{100 * rate:.0f} % needs {needed}, {100 * share:.0f} % of which are held out.")  # fmt: skip

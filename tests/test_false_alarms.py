@@ -3,7 +3,14 @@
 import pytest
 from scipy.stats import beta, binom
 
-from hvqlib.false_alarms import images_needed, least_rate, level_numbers, promising_images, training_images_needed
+from hvqlib.false_alarms import (
+    images_needed,
+    least_rate,
+    level_numbers,
+    promising_images,
+    told_shortage,
+    training_images_needed,
+)
 
 
 @pytest.mark.parametrize("number", [1, 5, 32, 1000])
@@ -18,12 +25,24 @@ def test_nothing_promises_nothing():
 
 
 def test_some_held_out_images_set_the_level_and_the_others_promise():
-    assert level_numbers([12, 5, 3, 40]) == [3, 2, 3, 10]
-    assert level_numbers([3, 2]) == [0, 0]  # all promise, rather than none
-    assert promising_images([60, 25], 0.2) == 9 + 3
-    assert promising_images([2, 1], 0.9) == 1  # one image of a class is always trained on
+    assert level_numbers([12, 5, 1, 0]) == [6, 2, 0, 0] and level_numbers([43]) == [10]
+    assert promising_images([60, 25], 0.2) == 6 + 3 and promising_images([60], 0.2) == 9
+    assert promising_images([2], 0.9) == 1  # one image of a class is always trained on
 
 
-def test_training_images_needed_are_the_fewest():
-    number = training_images_needed(0.05, 0.2)
-    assert promising_images([number], 0.2) >= 32 > promising_images([number - 1], 0.2)
+@pytest.mark.parametrize("classes", [1, 2, 7])
+@pytest.mark.parametrize(("rate", "share"), [(0.05, 0.2), (0.1, 0.5)])
+def test_the_number_needed_suffices_and_one_fewer_does_not(classes, rate, share):
+    number = training_images_needed(rate, share, classes)
+    assert (
+        promising_images([number] * classes, share) >= images_needed(rate)
+        and told_shortage([number] * classes, share, rate) == ""
+    )
+    assert promising_images([number - 1] * classes, share) < images_needed(rate)
+    told = told_shortage([number - 1] * classes, share, rate)
+    assert f"{100 * rate:.0f} % needs {number:,}" in told and f"{classes * (number - 1):,} normal" in told
+
+
+def test_one_image_promises_nothing():
+    assert "promise no false-alarm rate: 5 % needs 208, 20 % of which" in told_shortage([1], 0.2)
+    assert "Nothing is held out" in told_shortage([500], 0)

@@ -27,7 +27,7 @@ MODULES = {
 }
 
 # What each package may import besides itself. `root` are the files that lie in hvqlib/ itself.
-ROOT_FILES = {"config", "errors", "files", "processes"}
+ROOT_FILES = {"config", "errors", "false_alarms", "files", "processes"}
 MAY_IMPORT = {
     "root": set(),
     "data": {"root"},

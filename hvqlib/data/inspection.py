@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from tqdm.auto import tqdm
 
-from hvqlib.data.images import check_size, read_defect, read_image
-from hvqlib.data.layouts import Sample, recognise
+from hvqlib.config import Config
+from hvqlib.data.dataset import SHOWN, unused_images
+from hvqlib.data.decoding import common_white, decode, pages, white_for
+from hvqlib.data.images import check_size, read_marks
+from hvqlib.data.layouts import GOOD, GOOD_NAMES, Sample, recognise
+from hvqlib.data.listing import reason
 from hvqlib.errors import InputError
+from hvqlib.false_alarms import told_shortage
 
 # What the authors publish: Bergmann et al., CVPR 2019; Zou et al., ECCV 2022.
 PUBLISHED = {
@@ -27,6 +35,7 @@ NAMES = {
 }
 
 
+SIDE = Config.image_size
 # What can be found about files: whether the set cannot be used before it is mended, what it is, what follows from it.
 FILES = {
     "image": (True, "Images that cannot be read", "training or evaluation would stop there: replace or remove them"),
@@ -36,13 +45,31 @@ FILES = {
                 "evaluation would stop there: add the masks"),
     "black mask": (False, "Masks that mark no pixel", "their images count as defective, without a defect to find: "
                    "draw the masks, or move the images to the good ones"),
+    "grey mask": (False, "Masks with greys between black and white",
+                  "what is above the middle counts as defect: save masks as PNG, and without smoothing"),
+    "label mask": (False, "Masks that number regions", "the commonest value counts as background, all else as defect"),
+    "full mask": (False, "Masks that mark more than 90 % of their image",
+                  "white, which marks the defect, and black may be swapped: look at them"),
+    "thin mask": (False, f"Masks whose defects are thinner than a pixel of the anomaly map, {SIDE} x {SIDE}",
+                  "the pixels that such a defect touches count as it, and it is hard to find: cut images into tiles "
+                  "(hvq train --tiles)"),
+    "called a mask": (False, "Images called like the mask of another beside them",
+                      "they count as images: move masks into ground_truth/DEFECT"),
+    "pages": (False, "Images of several pages, or films", "the first page is read, the others are not"),
+    "upper bits": (False, "Images whose colours have 16 bits, of which only the upper 8 can be read",
+                   "save them as RGB without transparency, or with 8 bits"),
+    "dark": (False, "Images of more than 8 bits without any pixel of a sixteenth of full brightness",
+             "they are read nearly black: bring all images to one range of values"),
+    "bright": (False, "Test images with pixels brighter than the full brightness of the training images",
+               "these are read as white: bring all images to one range of values"),
+    "squeezed": (False, "Images more than 1.5 times as wide as high, or as high as wide",
+                 f"they are squeezed to a square of {SIDE} x {SIDE} pixels: hvq train --tiles cuts them into squares, "
+                 "--fit letterbox keeps their shape"),
     "train and test": (False, "Images in test that are, byte for byte, in train too",
                        "the test result will look too good: remove them from one of the two"),
     "twice in train": (False, "Training images that are, byte for byte, copies of another",
                        "they count double, and images held out to calibrate may have been seen: remove the copies"),
 }  # fmt: skip
-
-SHOWN = 5  # files named with a finding in the table; the JSON has all
 
 
 def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
@@ -51,11 +78,11 @@ def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
     Returns
     -------
     A dictionary, ready for JSON. ``layout``; ``classes``: for each its counts (``train``, ``test_good``,
-    ``test_defective`` by defect, ``masks``) and the ``width`` and ``height`` of its images, smallest and largest;
-    ``published``: the authors' counts beside those here, where it is their data set, else None; ``findings``: each with
-    its ``kind``, whether it is a ``problem`` (the set cannot be used) or only a remark, a ``sentence`` on what follows
-    from it, and ``files``; ``usable``. Raises InputError where the folder is missing, holds no class, or mixes layouts:
-    there is nothing to inspect.
+    ``test_defective`` by defect, ``masks``) and the ``width`` and ``height`` of its upright images, smallest and
+    largest; ``published``: the authors' counts beside those here, where it is their data set, else None; ``findings``:
+    each with its ``kind``, whether it is a ``problem`` (the set cannot be used) or only a remark, a ``sentence`` on
+    what follows from it, and ``files``; ``usable``. Raises InputError where the folder is missing, holds no class, or
+    mixes layouts: there is nothing to inspect.
     """
     root = Path(root)
     layout, readers = recognise(root)
@@ -67,27 +94,33 @@ def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
         except InputError as error:
             findings.append(_finding("class", True, str(error)))
     amiss: dict[str, list[Path]] = {kind: [] for kind in FILES}
+    deep: dict[bool, list[tuple[float, Path]]] = {True: [], False: []}  # in train?: largest pixel, file
     seen: dict[bytes, list[tuple[bool, Path]]] = defaultdict(list)  # SHA-256: in train?, file
-    classes = {}
+    classes, errors = {}, list[str]()
     with tqdm(desc="checking", total=sum(len(a) + len(b) for a, b in lists.values()), disable=not progress) as bar:
         for name, (train, test) in lists.items():
             sizes = []
             masked = any(sample.mask for sample in test)
             for i, sample in enumerate([*train, *test]):
-                if size := _look(sample, masked, amiss):
-                    sizes.append(size)
+                try:
+                    sizes.append(_look(sample, masked, amiss, deep[i < len(train)]))
                     seen[_sha256(sample.path)].append((i < len(train), sample.path))
+                except InputError as error:
+                    amiss["image"].append(sample.path)
+                    errors.append(str(error))
                 bar.update()
             classes[name] = _counts(train, test) | _sizes(sizes)
     for copies in seen.values():
         trained = [path for training, path in copies if training]
         amiss["twice in train"] += trained[1:]
         amiss["train and test"] += [path for training, path in copies if trained and not training]
+    findings += _brightness(deep, amiss, errors)
     for kind, (problem, what, then) in FILES.items():
         if amiss[kind]:
-            findings.append(_finding(kind, problem, f"{what}: {len(amiss[kind]):,}; {then}.", amiss[kind]))
+            first = f" The first: {errors[0]}" if kind == "image" else ""
+            findings.append(_finding(kind, problem, f"{what}: {len(amiss[kind]):,}; {then}.{first}", amiss[kind]))
     published = _published(layout, classes)
-    findings += _remarks(classes, published)
+    findings += _places(root, layout, readers, lists) + _remarks(classes, published)
     usable = not any(finding["problem"] for finding in findings)
     return {"root": str(root), "layout": layout, "usable": usable, "classes": classes, "published": published,
             "findings": findings}  # fmt: skip
@@ -121,25 +154,94 @@ def _finding(kind: str, problem: bool, sentence: str, files: Sequence[Path] = ()
     return {"kind": kind, "problem": problem, "sentence": sentence, "files": [str(path) for path in files]}
 
 
-def _look(sample: Sample, masked: bool, amiss: dict[str, list[Path]]) -> tuple[int, int] | None:
-    """Decode an image and its mask; what is wrong goes into `amiss`. Width and height, None if it cannot be read."""
-    try:
-        height, width, _ = read_image(sample.path).shape
-    except InputError:
-        amiss["image"].append(sample.path)
-        return None
+def _look(
+    sample: Sample, masked: bool, amiss: dict[str, list[Path]], deep: list[tuple[float, Path]]
+) -> tuple[int, int]:
+    """Decode an image and its mask, and return width and height; what is wrong with them goes into `amiss`."""
+    path = sample.path
+    decoded = decode(path)
+    width, height = decoded.image.size
+    if decoded.deep is not None:
+        deep.append((decoded.largest, path))
+    twin = path.stem.removesuffix("_mask")
+    for kind, found in {
+        "pages": pages(path) > 1,
+        "upper bits": decoded.cut,
+        "squeezed": max(width, height) > 1.5 * min(width, height),
+        "called a mask": twin != path.stem and any(path.parent.glob(f"{glob.escape(twin)}.*")),
+    }.items():
+        if found:
+            amiss[kind].append(path)
     if sample.mask is not None:
         try:
-            defect = read_defect(sample.mask)
+            defect, labels, between = read_marks(sample.mask)
             check_size(sample, defect, (width, height))
         except InputError:
             amiss["mask"].append(sample.mask)
         else:
-            if not defect.any():
-                amiss["black mask"].append(sample.mask)
+            coverage = Image.fromarray(np.uint8(255 * defect)).resize((SIDE, SIDE), Image.Resampling.BOX)
+            for kind, found in {
+                "black mask": not defect.any(),
+                "grey mask": between > 0,
+                "label mask": labels,
+                "full mask": defect.mean() > 0.9,
+                "thin mask": defect.any() and np.asarray(coverage).max() < 128,
+            }.items():
+                if found:
+                    amiss[kind].append(sample.mask)
     elif sample.label and masked:
         amiss["no mask"].append(sample.path)
     return width, height
+
+
+def _brightness(
+    deep: dict[bool, list[tuple[float, Path]]], amiss: dict[str, list[Path]], errors: list[str]
+) -> list[dict[str, Any]]:
+    """Say how pixels of more than 8 bits are read; files that are read badly go into `amiss`."""
+    try:
+        white = common_white(deep[True])
+    except InputError as error:
+        return [_finding("white", True, str(error))]
+    for training in deep:
+        for largest, path in deep[training]:
+            try:
+                other = white is None or isinstance(white, int) != isinstance(largest, int)
+                full = white_for(largest, path) if white is None or other else white
+            except InputError as error:
+                amiss["image"].append(path)
+                errors.append(str(error))
+            else:
+                amiss["dark"] += [path] * (largest < full / 16)
+                amiss["bright"] += [path] * (largest > full * 1.01)
+    if white in (None, 1.0, 65535):
+        return []
+    told = f"Only a part of 16 bits is used: the brightest pixel of {len(deep[True]):,} training images is "
+    told += f"{max(deep[True])[0]:g}, so {white:g} is taken as full brightness, in every image that the run will judge."
+    return [_finding("white", False, told)]
+
+
+def _places(
+    root: Path, layout: str, classes: Iterable[str], lists: dict[str, tuple[list[Sample], list[Sample]]]
+) -> list[dict[str, Any]]:
+    """Say what has no place in the layout, and which folders are read as good under another name."""
+    samples = [sample for both in lists.values() for some in both for sample in some]
+    reasons: dict[str, list[Path]] = defaultdict(list)
+    for path in unused_images(root, classes, samples, set(classes) - set(lists)) if samples else ():
+        reasons[reason(path)].append(path)
+    found = [
+        _finding("left out", False, f"Left out, though like images: {len(paths):,}: {why}.", paths)
+        for why, paths in sorted(reasons.items())
+    ]
+    called: dict[Path, None] = {}
+    for path, base in ((s.path, root / s.class_name) for s in samples if not s.label):
+        base = base if base in path.parents else root
+        place = base.joinpath(*path.relative_to(base).parts[: 1 if layout == "good and bad" else 2])
+        if place.name.lower() in GOOD_NAMES and place.name != GOOD:
+            called[place] = None
+    if called and layout not in ("BTAD", "VisA"):
+        text = f"Folders read as '{GOOD}', that is normal, under another name: {len(called):,}"
+        found.append(_finding("good", False, f"{text}; if one is a kind of defect, rename it.", list(called)))
+    return found
 
 
 def _remarks(classes: dict[str, dict[str, Any]], published: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -149,6 +251,8 @@ def _remarks(classes: dict[str, dict[str, Any]], published: dict[str, Any] | Non
     if lacking:
         text = "Classes without good or without defective test images: " + ", ".join(lacking)
         remarks.append(_finding("test", False, f"{text}; they can be trained on, but have no AUROC."))
+    if told := told_shortage([one["train"] for one in classes.values()], Config.holdout):
+        remarks.append(_finding("few", False, told))
     if published and published["found"] != published["wanted"]:
         wanted, here = (", ".join(f"{k} {n:,}" for k, n in published[key].items()) for key in ("wanted", "found"))
         text = f"Published for {published['data_set']} are {wanted}; here are {here}"

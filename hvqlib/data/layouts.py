@@ -22,22 +22,26 @@ VisA (Zou et al., ECCV 2022) as its archive unpacks, known by its table of split
     ROOT/CLASS/Data/Images/*, ROOT/CLASS/Data/Masks/*
 
 Any two folders, ROOT/good and ROOT/bad, or ROOT/CLASS/good and ROOT/CLASS/bad: every fifth good image is kept to judge.
+
+In all but VisA's, letters' case does not count in the names of these folders, good may be called normal or ok, and
+folders inside them are read too, masks by the same path; a mask directly in ground_truth/ goes by its name alone.
 """
 
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hvqlib.data.listing import folders, images
 from hvqlib.errors import InputError
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 GOOD, OK = "good", "ok"
-GOOD_NAMES = (GOOD, "normal", OK)  # of the folders of a class without a split
-BAD_NAMES = ("bad", "defective", "ko", "anomaly")
+GOOD_NAMES = (GOOD, "normal", OK)  # of folders, in any letters' case
+BAD_NAMES = ("bad", "defective", "ko", "anomaly")  # of the folders of a class without a split
 PARTS = ("train", "validation", "test", "ground_truth")  # of a class: never names of classes without a split
 SPLIT = "split_csv/1cls.csv"  # VisA's: one class, all of its normal training images
 
@@ -72,8 +76,8 @@ def recognise(root: Path) -> tuple[str, dict[str, Callable[[], Lists]]]:
         raise InputError(f"'{root}' is not a folder: give the folder that holds the class folders.")
     if (root / SPLIT).is_file() and (visa := _visa(root)):
         return "VisA", visa
-    alone = _layouts(root) if _named(root / "train", (GOOD, OK)) or _named(root, GOOD_NAMES + BAD_NAMES) else []
-    inside = {p: known for p in _folders(root) if p.name not in PARTS and (known := _layouts(p))}
+    alone = _layouts(root) if _inside(root, "train", *GOOD_NAMES) or _unsplit(root, GOOD_NAMES + BAD_NAMES) else []
+    inside = {p: known for p in folders(root) if p.name.lower() not in PARTS and (known := _layouts(p))}
     if alone and inside:
         raise InputError(
             f"'{root}' is one class by its folders of images, yet holds the class '{next(iter(inside)).name}' too: "
@@ -81,7 +85,7 @@ def recognise(root: Path) -> tuple[str, dict[str, Callable[[], Lists]]]:
         )
     layouts = {root: alone} if alone else inside
     if not layouts:
-        deeper = [p for p in _folders(root) if (p / SPLIT).is_file() or any(map(_layouts, _folders(p)))]
+        deeper = [p for p in folders(root) if (p / SPLIT).is_file() or any(map(_layouts, folders(p)))]
         hint = f" Perhaps you mean '{deeper[0]}'." if deeper else ""
         raise InputError(
             f"No class found in '{root}': it should hold one folder a class, each with normal images in train/good."
@@ -92,10 +96,10 @@ def recognise(root: Path) -> tuple[str, dict[str, Callable[[], Lists]]]:
         told = ", ".join(f"'{folder}' has that of {layout}" for layout, folder in sorted(examples.items()))
         raise InputError(f"'{root}' mixes layouts: {told}. Bring all classes into one layout, or move some elsewhere.")
     (layout,) = examples
-    read: Callable[[Path, str], Lists] = _good_and_bad
-    if layout != "good and bad":
-        read = partial(_split, good=OK if layout == "BTAD" else GOOD)
-    if layout == "MVTec AD" and any((folder / "validation" / GOOD).is_dir() for folder in layouts):
+    read = _good_and_bad if layout == "good and bad" else _split
+    if layout == "MVTec AD" and all(_inside(folder, "train", OK) for folder in layouts):
+        layout = "BTAD"
+    elif layout == "MVTec AD" and any(_inside(folder, "validation", *GOOD_NAMES) for folder in layouts):
         layout = "MVTec LOCO AD"
     names = {folder: root.resolve().name if folder == root else folder.name for folder in layouts}
     return layout, {name: partial(read, folder, name) for folder, name in names.items()}
@@ -103,63 +107,75 @@ def recognise(root: Path) -> tuple[str, dict[str, Callable[[], Lists]]]:
 
 def _layouts(folder: Path) -> list[str]:
     """List the layouts that a class folder may have: none if it is no class, more than one if that is not clear."""
-    layouts = []
-    if (folder / "train").is_dir() or (folder / "test").is_dir():
-        layouts.append("MVTec AD" if not _named(folder / "train", (OK,)) else "BTAD")
-    if _named(folder, GOOD_NAMES + BAD_NAMES):
-        layouts.append("good and bad")
-    return layouts
+    split, unsplit = _named(folder, ("train", "test")), _unsplit(folder, GOOD_NAMES + BAD_NAMES)
+    return ["MVTec AD"] * bool(split) + ["good and bad"] * bool(unsplit)
 
 
-def _split(folder: Path, name: str, good: str) -> Lists:
+def _split(folder: Path, name: str) -> Lists:
     """Read a class with a split: MVTec AD, MVTec LOCO AD, BTAD."""
-    other = {GOOD: OK, OK: GOOD}[good]
-    for part in ("train", "test"):
-        if (folder / part / other).is_dir():
-            raise InputError(
-                f"Class '{name}' has '{folder / part / other}', though its normal training images are in "
-                f"'{good}': call the folders of normal images all '{GOOD}'."
-            )
-    normal = images(folder / "train" / good)
+    train, test, truth, validation = (_one(folder, part) for part in ("train", "test", "ground_truth", "validation"))
+    good = _one(train, *GOOD_NAMES)
+    normal = images(good)
     if not normal:
-        raise InputError(
-            f"Class '{name}' has no images in '{folder / 'train' / good}': put its normal training images there."
-        )
-    normal += images(folder / "validation" / good)
-    test = []
-    masks = _find_masks(folder, good)
-    for defect_folder in _folders(folder / "test"):
-        defect = defect_folder.name
-        for path in images(defect_folder):
-            mask = masks.get(path)
-            if masks and mask is None and defect != good:
-                wanted = folder / "ground_truth" / defect / f"{path.stem}_mask.png"
+        elsewhere = next((f" ('{path.parent}' has some)" for path in images(train)), "")
+        raise InputError(f"Class '{name}' has no images in '{good}'{elsewhere}: put its normal training images there.")
+    normal += images(_one(validation, *GOOD_NAMES))
+    tested = {defect: images(defect) for defect in folders(test)}
+    good = _one(test, *GOOD_NAMES)
+    masks = _find_masks(truth, {defect: paths for defect, paths in tested.items() if defect != good})
+    samples = []
+    for defect, paths in tested.items():
+        for path in paths:
+            if masks and path not in masks and defect != good:
+                wanted = truth / path.relative_to(test).with_name(f"{path.stem}_mask.png")
                 raise InputError(
                     f"The defective image '{path}' has no mask, though others of class "
                     f"'{name}' have one: add '{wanted}'."
                 )
-            test.append(Sample(path, name, 0, int(defect != good), GOOD if defect == good else defect, mask))
-    return [Sample(path, name, 0, 0, GOOD) for path in normal], test
+            samples.append(Sample(path, name, 0, int(defect != good), GOOD if defect == good else defect.name,
+                                  masks.get(path)))  # fmt: skip
+    return [Sample(path, name, 0, 0, GOOD) for path in normal], samples
 
 
-def _find_masks(folder: Path, good: str) -> dict[Path, Path]:
-    """Find which mask, a file or a folder of files, belongs to which test image; a mask of no image is an error."""
+def _find_masks(truth: Path, tested: dict[Path, list[Path]]) -> dict[Path, Path]:
+    """Find which mask, a file or a folder of files, belongs to which defective image; a mask of no image is an error.
+
+    But one that lies in no folder of a defect is used only if it can be meant for one image alone.
+    """
+    places: dict[Path, list[Path]] = defaultdict(list)  # DEFECT/STEM, with the folders in between: images
+    for defect, paths in tested.items():
+        for path in paths:
+            places[_below(path, defect.parent).with_name(path.stem)].append(path)
     masks: dict[Path, Path] = {}
-    for defect_folder in _folders(folder / "ground_truth"):
-        if defect_folder.name == good:
+    for mask in images(truth):
+        place = _below(mask, truth)
+        loose = len(place.parts) == 1
+        if not loose and place.parts[0] in GOOD_NAMES:
             continue
-        tested = {path.stem: path for path in images(folder / "test" / defect_folder.name)}
-        for mask in [*images(defect_folder), *filter(images, _folders(defect_folder))]:
-            stem = mask.name if mask.is_dir() else mask.stem
-            image = tested.get(stem.removesuffix("_mask")) or tested.get(stem)
-            if image is None:
-                raise InputError(
-                    f"The mask '{mask}' has no image of that name in "
-                    f"'{folder / 'test' / defect_folder.name}': add the image or remove the mask."
-                )
-            if image in masks:
-                raise InputError(f"The image '{image}' has two masks, '{masks[image]}' and '{mask}': remove one.")
-            masks[image] = mask
+        taken, wanted = mask, list[Path]()
+        for key, path in ((place.with_name(mask.stem), mask), *zip(place.parents[:-2], mask.parents, strict=False)):
+            for stem in (key.name.removesuffix("_mask"), key.name):
+                if not wanted and key.parent / stem in places:
+                    taken, wanted = path, places[key.parent / stem]
+        if not wanted and len(place.parts) < 3:  # then by its name alone; in the folders of LOCO all are called alike
+            names = (mask.stem.removesuffix("_mask"), mask.stem)
+            near = [p for p in places if p.name in names and (loose or p.parts[0] == place.parts[0])]
+            wanted = [path for p in near for path in places[p]]
+        if loose and len(wanted) != 1:
+            continue
+        if not wanted:
+            where = truth.parent / "test" / place.parts[0]
+            raise InputError(
+                f"The mask '{mask}' has no image of that name in '{where}': call it STEM_mask.png after its image, "
+                "or remove it."
+            )
+        if len(wanted) > 1:
+            raise InputError(
+                f"The mask '{mask}' may be that of '{wanted[0]}' or of '{wanted[1]}', which have one name: "
+                "rename one of them, and its mask."
+            )
+        if masks.setdefault(wanted[0], taken) != taken:
+            raise InputError(f"The image '{wanted[0]}' has two masks, '{masks[wanted[0]]}' and '{taken}': remove one.")
     return masks
 
 
@@ -167,13 +183,13 @@ def _good_and_bad(folder: Path, name: str) -> Lists:
     """Read a class without a split: of its good images every fifth by name is kept to judge, the others train."""
     chosen = []
     for names in (GOOD_NAMES, BAD_NAMES):
-        present = _named(folder, names)
+        present = _unsplit(folder, names)
         if len(present) > 1:
             raise InputError(f"Class '{name}' has both '{present[0]}' and '{present[1]}': put their images into one.")
         chosen.append(present[0] if present else folder / names[0])
     good, bad = chosen
-    for stray in _folders(folder):
-        if stray not in (good, bad) and images(stray):
+    for stray in folders(folder):
+        if stray not in (good, bad) and any(path.parent == stray for path in images(stray)):
             raise InputError(
                 f"Class '{name}' has folders of good and of bad images, and '{stray}', which is neither: move its "
                 f"images into '{bad}', or sort all of them into train/good, test/good and test/DEFECT."
@@ -233,22 +249,29 @@ def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     return rows
 
 
+def _below(path: Path, folder: Path) -> Path:
+    """Give the path inside a folder; letters' case does not count in the name of the defect, its first part."""
+    first, *rest = path.relative_to(folder).parts
+    return Path(first.lower(), *rest) if rest else Path(first)
+
+
 def _named(folder: Path, names: Sequence[str]) -> list[Path]:
+    """List folders of these names, in any letters' case, inside a folder."""
+    return [path for path in folders(folder) if path.name.lower() in names]
+
+
+def _unsplit(folder: Path, names: Sequence[str]) -> list[Path]:
     """List folders of these names inside a folder, less those that are classes with a split themselves."""
-    there = [folder / name for name in names if (folder / name).is_dir()]
-    return [p for p in there if not (p / "train").is_dir() and not (p / "test").is_dir()]
+    return [path for path in _named(folder, names) if not _named(path, ("train", "test"))]
 
 
-def _folders(folder: Path) -> list[Path]:
-    """List visible folders inside a folder, sorted by name; none if it does not exist."""
-    if not folder.is_dir():
-        return []
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+def _inside(folder: Path, part: str, *names: str) -> bool:
+    return any(_named(path, names) for path in _named(folder, (part,)))
 
 
-def images(folder: Path) -> list[Path]:
-    """List visible image files inside a folder, sorted by name; none if it does not exist."""
-    if not folder.is_dir():
-        return []
-    visible = (p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
-    return sorted(p for p in visible if p.suffix.lower() in EXTENSIONS)
+def _one(folder: Path, *names: str) -> Path:
+    """Give the folder of one of these names, the first if there is none; two of them are an InputError."""
+    there = _named(folder, names)
+    if len(there) > 1:
+        raise InputError(f"'{there[0]}' and '{there[1]}' mean the same: put their images into one folder.")
+    return there[0] if there else folder / names[0]

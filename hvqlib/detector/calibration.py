@@ -55,7 +55,7 @@ class Calibration:
 
         A pattern of mean and variance over places comes from the images trained on, which are many, smoothed 3 x 3
         and drawn towards the map's own mean and variance (by a weight of n / (n + 20) for n images: of few images a
-        place's own figures say little). Its level, and that of the scores, comes from a quarter of the held-out images
+        place's own figures say little). Its level, and that of the scores, comes from some of the held-out images
         (:func:`level_images`), on which every signal is larger. The other held-out images touch nothing of all this,
         so what they score is how new normal images score: they make the p-values. Where nothing is held out, the
         images trained on serve, and nothing is promised.
@@ -194,14 +194,13 @@ class Calibration:
     def promise(self) -> str:
         """Say in a sentence which false-alarm rate can be promised, and what 5 % would need."""
         number, needed = len(self.scores) if self.promises else 0, images_needed(0.05)
-        more = f"5 % needs {needed} such images, so about {5 * (needed - number)} more training images"
         if not number:
-            return f"No normal images were held out, so no false-alarm rate can be promised; {more}."
-        said = (
+            return f"No normal images were held out, so no false-alarm rate can be promised; 5 % needs {needed}."
+        more = f"; 5 % needs {needed - number} more" if number < needed else ""
+        return (
             f"{number} held-out normal images promise a false-alarm rate of {self.least:.1%} or more, at a confidence "
-            f"of {CONFIDENCE:.0%}"
+            f"of {CONFIDENCE:.0%}{more}."
         )
-        return f"{said}; {more}." if number < needed else f"{said}."
 
     def threshold(self, false_alarm: float | None, class_ids: Tensor) -> Tensor:
         """Find the scores (B,) above which images of each class are called defective, at a false-alarm rate in (0, 1).

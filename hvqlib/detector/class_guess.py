@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-MARGIN = 2.0  # times the distance of the held-out image furthest out: beyond it lies a stranger
+MARGIN = 2.0  # times the distance of the held-out image furthest out: beyond it lies a stranger ...
+FEW = 10  # ... or that much more, when only so many images were held out
 
 
 class ClassCentroids(nn.Module):
@@ -40,7 +41,7 @@ class ClassCentroids(nn.Module):
         self.whiten = torch.linalg.inv(torch.linalg.cholesky(shrunk(within))).T.contiguous()
         if held.any():
             own = self.distances(vectors)[held, class_ids[held]]
-            self.limit = MARGIN * own.max()
+            self.limit = MARGIN * (1 + FEW / len(own)) * own.max()
 
     def distances(self, vectors: Tensor) -> Tensor:
         """Measure how far mean feature vectors (B, C) are from each centroid, in spreads: (B, classes)."""

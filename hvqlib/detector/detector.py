@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hvqlib.config import Config
+from hvqlib.data.decoding import White
 from hvqlib.data.images import Picture, read_image
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.calibration import Calibration, signal_weights
@@ -67,11 +68,12 @@ class Detector:
     model: Method
     reading: Reading
     calibration: Calibration
+    white: White = None  # full brightness of images of more than 8 bits, as for `read_image`
 
     @classmethod
     def load(cls, run: str | Path, device: str | None = None) -> Detector:
         """Read a run folder. Raises InputError when it is not finished or does not fit this machine's backbone."""
-        config, classes, channels, fingerprint = read_run(Path(run))
+        config, classes, channels, fingerprint, white = read_run(Path(run))
         tensors, state = read_checkpoint(Path(run))
         if not state["done"]:
             raise InputError(f"The training in {run} is not finished: resume it with hvq train ... --resume.")
@@ -94,7 +96,7 @@ class Detector:
         on_maps = ("mean", "spread", "class_mean", "class_spread")  # the rest are a few numbers, which stay on the CPU
         normal = {n: t.to(chosen) if n in on_maps else t for n, t in under_prefix(tensors, "calibration.").items()}
         calibration = Calibration(reading.names(model), **normal)
-        return cls(config, classes, backbone, standardize, guess, model, reading, calibration)
+        return cls(config, classes, backbone, standardize, guess, model, reading, calibration, white)
 
     @property
     def device(self) -> torch.device:
@@ -165,11 +167,12 @@ class Detector:
 
     def pixels(self, images: Sequence[Picture]) -> Tensor:
         """Turn N images into what the backbone sees: pixels (N, 3, S, S), resized and normalised."""
-        return torch.stack([self.backbone.preprocess(read_image(image)) for image in images])
+        return torch.stack([self.backbone.preprocess(read_image(image, self.white)) for image in images])
 
     def features(self, images: Sequence[Picture], cache: str | Path | None = None, progress: bool = False) -> Tensor:
         """Compute the standardised features (N, C, H, W) of N images, or read what a `cache` keeps of them."""
-        return self.standardize(features_of_images(self.backbone, images, cache, progress=progress)[:].to(self.device))
+        features = features_of_images(self.backbone, images, cache, progress, self.white)
+        return self.standardize(features[:].to(self.device))
 
     @torch.no_grad()
     def anomaly_maps(
@@ -240,7 +243,7 @@ class Detector:
         given = torch.tensor([-1 if name is None else self.classes.index(name) for name in names], dtype=torch.long)
         for start in range(0, len(images), CHUNK):
             some = slice(start, start + CHUNK)
-            features = features_of_images(self.backbone, images[some], cache, progress=progress)[:]
+            features = features_of_images(self.backbone, images[some], cache, progress, self.white)[:]
             rows = zip(*(part.split(self.config.batch_size) for part in (features, given[some])), strict=True)
             for batch, ids in rows:
                 batch, ids = self.standardize(batch.to(self.device)), ids.to(self.device)

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from hvqlib.config import Config
+from hvqlib.data.decoding import White
 from hvqlib.errors import InputError
 from hvqlib.files import write_atomic
 from hvqlib.model.hvq_trans import HVQTrans
@@ -36,22 +37,27 @@ def build_model(config: Config, channels: int, classes: int) -> HVQTrans | Rival
     return METHODS[config.method](config, channels, classes)
 
 
-def write_run(out: Path, config: Config, classes: tuple[str, ...], channels: int, fingerprint: str) -> None:
-    """Write `config.json`: what the run is, fixed from its first moment."""
+def write_run(
+    out: Path, config: Config, classes: tuple[str, ...], channels: int, fingerprint: str, white: White = None
+) -> None:
+    """Write `config.json`: what the run is, fixed from its first moment. `white` is as for `read_image`."""
     description = {"format": FORMAT, "classes": list(classes), "channels": channels,
                    "backbone_fingerprint": fingerprint, "config": asdict(config)}  # fmt: skip
+    if white is not None:
+        description["white"] = white
     write_atomic(out / "config.json", (json.dumps(description, indent=2) + "\n").encode())
 
 
-def read_run(run: Path) -> tuple[Config, tuple[str, ...], int, str]:
-    """Read what :func:`write_run` wrote: configuration, class names, channels, fingerprint of the backbone."""
+def read_run(run: Path) -> tuple[Config, tuple[str, ...], int, str, White]:
+    """Read what :func:`write_run` wrote: configuration, class names, channels, fingerprint of the backbone, white."""
     path = Path(run) / "config.json"
     try:
         run_is = json.loads(path.read_text(encoding="utf-8"))
         if run_is["format"] != FORMAT:
             raise InputError(f"{path} has format {run_is['format']}, this version reads {FORMAT}: train again.")
         config = Config.from_dict(run_is["config"])
-        return config, tuple(run_is["classes"]), run_is["channels"], run_is["backbone_fingerprint"]
+        white = run_is.get("white")  # runs of images of 8 bits have none
+        return config, tuple(run_is["classes"]), run_is["channels"], run_is["backbone_fingerprint"], white
     except FileNotFoundError:
         raise InputError(f"{run} holds no run (no config.json): give the --out folder of a training.") from None
     except InputError:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from hvqlib.data.decoding import White
 from hvqlib.data.images import read_image, read_mask
 from hvqlib.files import write_atomic
 
@@ -44,9 +45,9 @@ def png(figure: Figure, dpi: int = 90, light: bool = False) -> bytes:
     return buffer.getvalue()
 
 
-def thumbnail(path: str | Path, side: int = 224) -> np.ndarray:
-    """Read an image file as the network sees it: (side, side, 3) uint8."""
-    return np.asarray(Image.fromarray(read_image(path)).resize((side, side), Image.Resampling.BILINEAR))
+def thumbnail(path: str | Path, side: int = 224, white: White = None) -> np.ndarray:
+    """Read an image file as the network sees it: (side, side, 3) uint8; `white` is as for `read_image`."""
+    return np.asarray(Image.fromarray(read_image(path, white)).resize((side, side), Image.Resampling.BILINEAR))
 
 
 def save(figure: Figure, path: str | Path, dpi: int = 110) -> None:
@@ -99,7 +100,7 @@ def outline(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return draw_segmentation_masks(pixels, edge, alpha=1.0, colors=DEFECT).permute(1, 2, 0).numpy()
 
 
-def gallery(examples: Sequence[Example], path: str | Path) -> None:
+def gallery(examples: Sequence[Example], path: str | Path, white: White = None) -> None:
     """Draw rows of image | truth | anomaly map: of a class, the median and the lowest-scored defective image."""
     names = list(dict.fromkeys(e.sample.class_name for e in examples))
     figure = Figure(figsize=(11, 1.9 * max(1, len(names)) + 0.6), layout="constrained")
@@ -115,7 +116,7 @@ def gallery(examples: Sequence[Example], path: str | Path) -> None:
         for k, example in enumerate([e for e in examples if e.sample.class_name == name]):
             image, truth, heat = row[3 * k : 3 * k + 3]
             side = example.anomaly_map.shape[0]
-            picture = thumbnail(example.sample.path, side)
+            picture = thumbnail(example.sample.path, side, white)
             image.imshow(picture)
             if example.sample.mask is None:
                 truth.text(0.5, 0.5, "no mask", ha="center", va="center", transform=truth.transAxes, color=GREY)

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from hvqlib.data.images import read_image
-from hvqlib.data.layouts import images as images_inside
+from hvqlib.data.listing import images as images_inside
 from hvqlib.detector.prediction import Prediction
 from hvqlib.errors import InputError
 from hvqlib.evaluation.figures import heat_map, is_own, save_picture
@@ -30,6 +30,9 @@ UNHURRIED = 20  # what is known is written again after so many times the seconds
 
 class Judge(Protocol):
     """Judge images: a `Detector`, or an exported one."""
+
+    @property
+    def white(self) -> float | None: ...  # as for `read_image`
 
     def judge(
         self, images: Sequence[Any], class_names: str | None, false_alarm: float | None, /
@@ -155,7 +158,7 @@ def predict(
     detector.judge([], class_name, false_alarm)  # a wrong class or rate is refused before anything is written
     for path in images:
         try:
-            picture = read_image(path)
+            picture = read_image(path, detector.white)
         except InputError as error:
             judge_waiting()  # in order
             unread.append(path)

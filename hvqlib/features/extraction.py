@@ -11,18 +11,23 @@ from pathlib import Path
 import torch
 
 from hvqlib import processes
+from hvqlib.data.decoding import White
 from hvqlib.data.images import Picture, read_image
 from hvqlib.errors import InputError
 from hvqlib.features.backbone import Backbone
 from hvqlib.features.feature_file import FeatureFile, Features
 
 # Part of the cache's name: raise it when read_image, preprocess or forward change their results.
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 BATCH = 16  # images that go through an accelerator at once
 
 
 def features_of_images(
-    backbone: Backbone, images: Sequence[Picture], cache: str | Path | None = None, progress: bool = False
+    backbone: Backbone,
+    images: Sequence[Picture],
+    cache: str | Path | None = None,
+    progress: bool = False,
+    white: White = None,
 ) -> torch.Tensor | Features:
     """Compute the features (N, C, g, g) of images, or read them where they were computed before.
 
@@ -32,6 +37,7 @@ def features_of_images(
     cache : folder of the file in which the features of image files are kept (see `stored_features`); None keeps
         nothing. A folder that refuses gives one warning.
     progress : show a bar on stderr.
+    white : the value of full brightness in images of more than 8 bits, as for `read_image`.
 
     Returns
     -------
@@ -45,7 +51,7 @@ def features_of_images(
         for turn in (0, 1):
             if turn == min(processes.local_rank(), 1):
                 try:
-                    stored = stored_features(backbone, files, cache, progress)
+                    stored = stored_features(backbone, files, cache, progress, white)
                 except OSError as error:
                     told = f"Features cannot be kept in '{cache}': they are held in memory ({error})."
                     warnings.warn(told, stacklevel=2)
@@ -53,34 +59,36 @@ def features_of_images(
     if stored is not None:
         return stored
     features = torch.empty(len(images), backbone.channels, backbone.grid, backbone.grid)
-    for indices, values in _compute(backbone, images, range(len(images)), progress):
+    for indices, values in _compute(backbone, images, range(len(images)), progress, white):
         features[indices] = values
     return features
 
 
 def stored_features(
-    backbone: Backbone, paths: Sequence[str | Path], cache: str | Path, progress: bool = False
+    backbone: Backbone, paths: Sequence[str | Path], cache: str | Path, progress: bool = False, white: White = None
 ) -> Features:
     """Keep the features (N, C, g, g) of image files on disk: computed where they are not there yet.
 
-    One file in `cache` holds those of one backbone (by its fingerprint, image size and grid). A record in it is named
-    by the SHA-256 of the image file, so it cannot be taken for another, and carries a checksum; one that fails it is
-    computed again and replaced. Parameters as for `features_of_images`. Raises OSError where the folder refuses.
+    One file in `cache` holds those of one backbone (by its fingerprint, image size and grid) and one `white`. A record
+    in it is named by the SHA-256 of the image file, so it cannot be taken for another, and carries a checksum; one that
+    fails it is computed again and replaced. Parameters as for `features_of_images`. Raises OSError where the folder
+    refuses.
     """
-    kept_for = json.dumps([CACHE_VERSION, backbone.fingerprint, backbone.image_size, backbone.grid])
+    about = [CACHE_VERSION, backbone.fingerprint, backbone.image_size, backbone.grid]
+    kept_for = json.dumps(about if white is None else [*about, white])
     name = hashlib.sha256(kept_for.encode()).hexdigest()[:16]
     file = FeatureFile(Path(cache) / f"{name}.features", (backbone.channels, backbone.grid, backbone.grid))
     keys = [_key(path) for path in paths]
     rows = [file.find(key) for key in keys]
     missing = [i for i, row in enumerate(rows) if row is None]
-    for indices, values in _compute(backbone, paths, missing, progress):
+    for indices, values in _compute(backbone, paths, missing, progress, white):
         for i, value in zip(indices, values, strict=True):
             rows[i] = file.write(keys[i], value)
     return Features(file, rows)  # type: ignore[arg-type]  # no None is left
 
 
 def _compute(
-    backbone: Backbone, images: Sequence[Picture], which: Sequence[int], progress: bool
+    backbone: Backbone, images: Sequence[Picture], which: Sequence[int], progress: bool, white: White
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     """Yield indices, of `which`, and their features (b, C, g, g), a batch at a time."""
     from tqdm.auto import tqdm
@@ -91,7 +99,7 @@ def _compute(
     with tqdm(total=len(images), initial=done, desc="features", unit="image", disable=not progress) as bar:
         for start in range(0, len(which), step):
             batch = list(which[start : start + step])
-            pixels = torch.stack([backbone.preprocess(read_image(images[i])) for i in batch])
+            pixels = torch.stack([backbone.preprocess(read_image(images[i], white)) for i in batch])
             with torch.no_grad():  # not inference_mode: its tensors could not be trained on
                 values = backbone(pixels.to(device)).cpu()
             yield batch, values

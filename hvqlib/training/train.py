@@ -14,6 +14,7 @@ from torch import Tensor
 from hvqlib import processes
 from hvqlib.config import Config
 from hvqlib.data.dataset import AnomalyDataset
+from hvqlib.data.decoding import find_white
 from hvqlib.detector.class_guess import ClassCentroids
 from hvqlib.detector.run_folder import build_model, read_run, with_prefix, write_checkpoint, write_run
 from hvqlib.errors import InputError
@@ -82,14 +83,15 @@ def train(
         if started and not resume:
             raise InputError(f"{out} already holds a run: add --resume to continue it, or choose another --out.")
         backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling).to(chosen)
-        description = (config, dataset.classes, backbone.channels, backbone.fingerprint)
+        paths = [sample.path for sample in dataset.train]
+        white = find_white(paths)
+        description = (config, dataset.classes, backbone.channels, backbone.fingerprint, white)
         if started and processes.rank() == 0 and (there := read_run(out)) != description:
             wanted, has = asdict(config), asdict(there[0])
             changed = [f"{name} {has[name]!r}, now {wanted[name]!r}" for name in has if has[name] != wanted[name]]
-            what = "; ".join(changed) or "other classes or other weights of the backbone"
+            what = "; ".join(changed) or "other classes, weights of the backbone, or brightest pixels"
             raise InputError(f"{out} was started with other settings ({what}): repeat them, or choose another --out.")
-        paths = [sample.path for sample in dataset.train]
-        features = features_of_images(backbone, paths, cache, progress=progress and processes.rank() == 0)
+        features = features_of_images(backbone, paths, cache, progress and processes.rank() == 0, white)
         class_ids = torch.tensor([sample.class_id for sample in dataset.train])
         del backbone
         held = held_out(class_ids, config.holdout, config.seed)  # what is fitted never sees these

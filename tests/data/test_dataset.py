@@ -139,7 +139,22 @@ def test_what_is_ignored(tmp_path):
     save(folder / "ground_truth/good/000_mask.png")
     (folder / "train/good/notes.txt").write_text("no image")
     (tmp_path / "readme.md").write_text("no class")
-    assert load_dataset(tmp_path) == expected
+    data = load_dataset(tmp_path)
+    assert (data.train, data.test) == (expected.train, expected.test)
+    assert data.left_out == (tmp_path / "pictures", folder / "ground_truth/good") and expected.left_out == ()
+
+
+def test_what_is_left_out_is_told(tmp_path):
+    folder = make_class(tmp_path, "washer")
+    make_class(tmp_path, "bolt")
+    assert load_dataset(tmp_path).told_left_out() == ""
+    for i in range(7):
+        save(folder / f"test/{i}.png")
+    save(tmp_path / "bolt/train/spare/0.png")
+    told = load_dataset(tmp_path).told_left_out()
+    assert "8: '" in told and "train/spare'" in told and "test/3.png'" in told and "test/4.png'" not in told
+    assert "and 3 more" in told
+    assert load_dataset(tmp_path, "bolt").left_out == (tmp_path / "bolt/train/spare",)  # only what was asked for
 
 
 def test_train_only(tmp_path):

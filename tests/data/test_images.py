@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
-from hvqlib.data.dataset import load_dataset
-from hvqlib.data.images import read_image, read_mask
+from hvqlib.data.images import read_image, read_marks, read_mask
 from hvqlib.data.layouts import Sample
 from hvqlib.errors import InputError
 
@@ -37,21 +36,103 @@ def test_read_mask(tmp_path):
     assert good.shape == (5, 5) and not good.any()
 
 
-def test_every_value_but_zero_is_defect(tmp_path):
-    save(tmp_path / "a/train/good/0.png")
-    kinds = {
-        "grey": np.array([[0, 1], [255, 0]], np.uint8),
-        "deep": np.array([[0, 1], [65535, 0]], np.uint16),
-        "bits": np.array([[False, True], [True, False]]),
-        "rgb": np.array([[[0, 0, 0], [0, 0, 1]], [[9, 0, 0], [0, 0, 0]]], np.uint8),
-        "rgba": np.array([[[9, 9, 9, 0], [255, 0, 0, 255]], [[9, 9, 9, 255], [0, 0, 0, 255]]], np.uint8),
-    }
-    for name, pixels in kinds.items():
-        save(tmp_path / f"a/test/{name}/0.png", np.zeros((2, 2, 3), np.uint8))
-        save(tmp_path / f"a/ground_truth/{name}/0_mask.png", pixels)
-    for sample in load_dataset(tmp_path).test:
-        expected = np.kron([[0, 1], [1, 0]], np.ones((3, 3)))  # nearest: blocks, no grey rims
-        assert np.array_equal(read_mask(sample, 6), expected), sample.defect
+DISC = np.hypot(*np.mgrid[-20:20, -20:20]) < 9
+SMALL = np.hypot(*np.mgrid[-4:36, -4:36]) < 3
+SOFT = np.asarray(Image.fromarray(DISC.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(2)))
+assert SOFT.max() == 255 and SOFT.min() == 0 and not (SMALL & DISC).any()
+
+
+def painted(*colours: tuple[int, ...]) -> np.ndarray:
+    """A background, a disc and a small disc, in these colours."""
+    return np.array(colours, np.uint8)[np.where(DISC, 1, np.where(SMALL, 2, 0))]
+
+
+BOTH, WHOLE = DISC | SMALL, np.ones_like(DISC)
+MASKS = {  # pixels, and what they mark
+    "bits": (DISC, DISC),
+    "0 and 1": (DISC.astype(np.uint8), DISC),
+    "0 and 128": (DISC.astype(np.uint8) * 128, DISC),
+    "most is marked": ((~DISC).astype(np.uint8) * 255, ~DISC),
+    "1 and 2": (DISC.astype(np.uint8) + 1, DISC),
+    "2 and 1": (2 - DISC.astype(np.uint8), DISC),
+    "40 and 90": (DISC.astype(np.uint8) * 50 + 40, DISC),
+    "16 bits": (DISC.astype(np.uint16) * 65535, DISC),
+    "16 bits, 0 and 1": (DISC.astype(np.uint16), DISC),
+    "labels": (np.where(DISC, 1, np.where(SMALL, 7, 0)).astype(np.uint8), BOTH),
+    "labels of 16 bits": (np.where(DISC, 2, np.where(SMALL, 1, 3)).astype(np.uint16), BOTH),
+    "labels far apart": (painted((0,), (80,), (240,))[..., 0], BOTH),
+    "soft": (SOFT, SOFT > 127),
+    "soft, of 16 bits": (SOFT.astype(np.uint16) * 257, SOFT > 127),
+    "soft, on white": (255 - SOFT, SOFT < 128),
+    "colour on black": (painted((0, 0, 0), (200, 0, 0), (0, 60, 0)), BOTH),
+    "colour on white": (painted((255, 255, 255), (200, 0, 0), (0, 60, 0)), BOTH),
+    "much colour on black": (np.where(DISC[..., None], 0, [[[9, 0, 0]]]).astype(np.uint8), ~DISC),
+    "grey in colours": (painted((0, 0, 0), (255, 255, 255), (0, 0, 0)), DISC),
+    "soft colour": (np.stack([SOFT, SOFT // 4, SOFT // 8], 2), SOFT > 127),
+    "transparent around": (painted((9, 9, 9, 0), (255, 0, 0, 255), (9, 9, 9, 255)), BOTH),
+    "opaque black alone": (painted((0, 0, 0, 0), (0, 0, 0, 255), (0, 0, 0, 0)), DISC),
+    "black": (np.zeros((40, 40), np.uint8), ~WHOLE),
+    "white": (np.full((40, 40), 255, np.uint8), WHOLE),
+    "one label": (np.ones((40, 40), np.uint8), WHOLE),
+    "one colour": (np.full((40, 40, 3), (9, 0, 0), np.uint8), WHOLE),
+}
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_what_a_mask_marks(tmp_path, kind):
+    pixels, defect = MASKS[kind]
+    marked = read_marks(save(tmp_path / "x.png", pixels)).defect
+    assert marked.dtype == bool and np.array_equal(marked, defect)
+
+
+@pytest.mark.parametrize("scale", [1, 1 / 255, 0.2])
+def test_floating_point_masks(tmp_path, scale):
+    path = save(tmp_path / "x.tif", SOFT.astype(np.float32) * scale)
+    assert np.array_equal(read_marks(path).defect, SOFT > 127)
+    path = save(tmp_path / "y.tif", np.where(DISC, 1, np.where(SMALL, 0.2, 0)).astype(np.float32))
+    assert np.array_equal(read_marks(path).defect, BOTH)
+
+
+def test_masks_with_a_palette(tmp_path):
+    for palette in ((0, 0, 0, 128, 0, 0, 0, 128, 0), (90, 90, 0, 0, 0, 0, 7, 7, 7), (255, 255, 255, 0, 0, 0, 9, 9, 9)):
+        image = Image.fromarray(np.where(DISC, 1, np.where(SMALL, 2, 0)).astype(np.uint8)).convert("P")
+        image.putpalette(palette)
+        image.save(tmp_path / "x.png")
+        grey = palette[0] == 255
+        assert np.array_equal(read_marks(tmp_path / "x.png").defect, ~BOTH if grey else BOTH)
+
+
+@pytest.mark.parametrize("quality", [30, 60, 95])
+@pytest.mark.parametrize("colours", [(0, 255), (255, 0), ((0, 0, 0), (255, 0, 0)), ((255, 255, 255), (0, 0, 200))])
+def test_the_noise_of_jpeg_marks_nothing(tmp_path, quality, colours):
+    disc = np.hypot(*np.mgrid[-60:60, -50:50]) < 22
+    path = save(tmp_path / "x.jpg", np.array(colours, np.uint8)[disc.astype(int)], quality=quality)
+    marks, expected = read_marks(path), ~disc if colours == (255, 0) else disc
+    assert (marks.defect != expected).sum() < 0.1 * disc.sum() and 0 < marks.between < 0.9 and not marks.labels
+
+
+def test_marks_say_what_they_were_made_of(tmp_path):
+    for kind, labels in (("0 and 1", False), ("soft", False), ("1 and 2", True), ("labels far apart", True)):
+        marks = read_marks(save(tmp_path / "x.png", MASKS[kind][0]))
+        assert marks.labels == labels
+        assert marks.between == pytest.approx(((SOFT > 0) & (SOFT < 255)).mean() if kind == "soft" else 0)
+    several = tmp_path / "several"
+    save(several / "0.png", MASKS["soft"][0])
+    save(several / "1.png", MASKS["labels"][0])
+    marks = read_marks(several)
+    assert np.array_equal(marks.defect, (SOFT > 127) | BOTH) and marks.labels and marks.between > 0
+
+
+@pytest.mark.parametrize("size", [3, 7, 28])
+def test_a_thin_defect_is_never_lost(tmp_path, size):
+    for x, y in [(0, 0), (99, 99), (17, 81), (50, 49)]:
+        pixels = np.zeros((100, 100), np.uint8)
+        pixels[y, x] = 255
+        sample = Sample(save(tmp_path / "x.png", pixels), "a", 0, 1, "dent", save(tmp_path / "x_mask.png", pixels))
+        assert np.argwhere(read_mask(sample, size)).tolist() == [[y * size // 100, x * size // 100]]
+    pixels[:, 13] = 255  # a line of one pixel, from edge to edge
+    save(tmp_path / "x_mask.png", pixels)
+    assert read_mask(sample, size)[:, 13 * size // 100].all()
 
 
 def test_mask_of_another_size(tmp_path):
@@ -146,8 +227,8 @@ def test_an_image_in_memory_is_read_as_its_file_is(tmp_path):
     deep = Image.fromarray(np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000)
     deep.save(tmp_path / "deep.png")
     assert np.array_equal(read_image(deep), read_image(tmp_path / "deep.png"))
-    with pytest.raises(InputError, match="'in memory' has pixels of 32-bit floats"):
-        read_image(Image.fromarray(np.zeros((3, 4), np.float32)))
+    with pytest.raises(InputError, match="'in memory' has pixels below 0"):
+        read_image(Image.fromarray(np.full((3, 4), -1, np.float32)))
 
 
 @pytest.mark.parametrize("wrong", [None, 3, {"a": 1}])

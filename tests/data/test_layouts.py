@@ -84,7 +84,7 @@ def test_masks_of_loco_that_do_not_fit(tmp_path):
     with pytest.raises(InputError, match="001.png' has no mask"):
         load_dataset(tmp_path)
     mark(truth / "007/000.png")
-    with pytest.raises(InputError, match="007' has no image"):
+    with pytest.raises(InputError, match="007/000.png' has no image"):
         load_dataset(tmp_path)
 
 
@@ -199,12 +199,12 @@ def test_good_and_bad_that_are_not_clear(tmp_path):
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ("a/train/good/0 b/train/ok/0", "mixes layouts: .*b' has that of BTAD, .*a' has that of MVTec AD"),
-        ("a/train/good/0 b/good/0", "mixes layouts"),
+        ("a/train/good/0 b/good/0", "mixes layouts: .*a' has that of MVTec AD, .*b' has that of good and bad"),
         ("a/train/good/0 a/good/0", "mixes layouts"),
-        ("a/train/good/0 a/train/ok/0", "call the folders of normal images all 'good'"),
-        ("a/train/good/0 a/test/ok/0", "'a' has '.*ok', though its normal training images are in 'good'"),
-        ("a/train/ok/0 a/test/good/0", "'a' has '.*good', though its normal training images are in 'ok'"),
+        ("a/train/good/0 a/train/ok/0", "train/good' and '.*train/ok' mean the same"),
+        ("a/train/good/0 a/test/Good/0 a/test/normal/0", "test/Good' and '.*test/normal' mean the same"),
+        ("a/train/good/0 a/Train/good/0", "a/Train' and '.*a/train' mean the same"),
+        ("a/Good/0 a/good/0", "both '.*Good' and '.*good'"),
         ("good/0 a/good/0", "is one class .* yet holds the class 'a'"),
         ("train/good/0 a/train/good/0", "is one class .* yet holds the class 'a'"),
     ],
@@ -213,6 +213,84 @@ def test_mixed_trees_are_refused(tmp_path, files, words):
     for file in files.split():
         save(tmp_path / f"{file}.png")
     with pytest.raises(InputError, match=words):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("good", ["good", "Good", "NORMAL", "ok"])
+@pytest.mark.parametrize("part", ["test", "Test"])
+def test_good_has_several_names_in_any_letters_case(tmp_path, good, part):
+    save(tmp_path / "a/TRAIN/Normal/0.png")
+    save(tmp_path / f"a/{part}/{good}/0.png")
+    save(tmp_path / f"a/{part}/dent/0.png")
+    mark(tmp_path / "a/Ground_Truth/Dent/0_mask.png", (0, 1))
+    save(tmp_path / "b/train/good/0.png")
+    rows = [(class_name, label, defect) for class_name, _, label, defect in found(tmp_path)]
+    assert sorted(rows) == [("a", 0, "good"), ("a", 0, "good"), ("a", 1, "dent"), ("b", 0, "good")]
+    (dent,) = (s for s in load_dataset(tmp_path).test if s.label)
+    assert np.argwhere(read_mask(dent, 4)).tolist() == [[0, 1]]
+    assert load_dataset(tmp_path / "a").classes == ("a",)
+
+
+def test_folders_of_good_and_bad_in_any_letters_case(tmp_path):
+    for i in range(5):
+        save(tmp_path / f"Normal/{i}.png")
+    save(tmp_path / "KO/deep/0.png")
+    assert [row[1:] for row in found(tmp_path)][4:] == [("Normal/4.png", 0, "good"), ("KO/deep/0.png", 1, "bad")]
+
+
+def test_images_in_folders_inside_and_their_masks(tmp_path):
+    for place in ("train/good/0", "train/good/day2/line1/0", "test/good/day2/0", "test/dent/0", "test/dent/day2/0"):
+        save(tmp_path / f"a/{place}.png")
+    save(tmp_path / "a/test/dent/day3/7.png")
+    mark(tmp_path / "a/ground_truth/dent/0_mask.png", (0, 0))
+    mark(tmp_path / "a/ground_truth/dent/day2/0_mask.png", (0, 1))
+    mark(tmp_path / "a/ground_truth/dent/7.png", (0, 2))  # not in the folder of its image: the only one of that name
+    mark(tmp_path / "a/ground_truth/dent/day2/0/second.png", (3, 3)).rename(tmp_path / "spare.png")
+    assert [row[1] for row in found(tmp_path)] == [
+        "a/train/good/0.png",
+        "a/train/good/day2/line1/0.png",
+        "a/test/dent/0.png",
+        "a/test/dent/day2/0.png",
+        "a/test/dent/day3/7.png",
+        "a/test/good/day2/0.png",
+    ]
+    marked = [np.argwhere(read_mask(s, 4)).tolist() for s in load_dataset(tmp_path).test if s.label]
+    assert marked == [[[0, 0]], [[0, 1]], [[0, 2]]]
+    (tmp_path / "a/ground_truth/dent/day2/0_mask.png").unlink()
+    (tmp_path / "spare.png").rename(tmp_path / "a/ground_truth/dent/day2/0/second.png")  # a folder of masks, as LOCO's
+    assert np.argwhere(read_mask(load_dataset(tmp_path).test[1], 4)).tolist() == [[3, 3]]
+    (tmp_path / "a/ground_truth/dent/0_mask.png").unlink()
+    with pytest.raises(InputError, match="dent/0.png' has no mask.*ground_truth/dent/0_mask.png"):
+        load_dataset(tmp_path)
+
+
+def test_two_images_of_one_name_and_a_mask(tmp_path):
+    for name in ("train/good/0.png", "test/dent/0.png", "test/dent/0.jpg"):
+        save(tmp_path / "a" / name)
+    assert len(load_dataset(tmp_path).test) == 2  # without masks there is nothing to confuse
+    mark(tmp_path / "a/ground_truth/dent/0_mask.png", (0, 0))
+    with pytest.raises(InputError, match=r"dent/0\.jpg' or of '.*dent/0\.png'"):
+        load_dataset(tmp_path)
+
+
+def test_masks_in_no_folder_of_a_defect(tmp_path):
+    for name in ("train/good/0", "test/good/0", "test/dent/1", "test/dent/2", "test/rust/2"):
+        save(tmp_path / f"a/{name}.png")
+    for name in ("0", "2_mask", "9"):  # of a good image, of two images, of none
+        mark(tmp_path / f"a/ground_truth/{name}.png", (0, 0))
+    data = load_dataset(tmp_path)
+    assert not data.has_masks("a") and data.left_out == (tmp_path / "a/ground_truth",)
+    mark(tmp_path / "a/ground_truth/1_mask.png", (0, 1))
+    mark(tmp_path / "a/ground_truth/dent/2_mask.png", (0, 2))
+    mark(tmp_path / "a/ground_truth/rust/2_mask.png", (0, 3))
+    data = load_dataset(tmp_path)
+    assert [np.argwhere(read_mask(s, 4)).tolist() for s in data.test if s.label] == [[[0, 1]], [[0, 2]], [[0, 3]]]
+    assert [path.name for path in data.left_out] == ["0.png", "2_mask.png", "9.png"]
+
+
+def test_where_training_images_are_instead_is_said(tmp_path):
+    save(tmp_path / "a/train/fine/0.png")
+    with pytest.raises(InputError, match=r"no images in '.*train/good' \('.*train/fine' has some\)"):
         load_dataset(tmp_path)
 
 

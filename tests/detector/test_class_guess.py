@@ -4,7 +4,7 @@ import torch
 from sklearn.covariance import OAS
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from hvqlib.detector.class_guess import MARGIN, ClassCentroids, shrunk
+from hvqlib.detector.class_guess import FEW, MARGIN, ClassCentroids, shrunk
 
 
 def test_guesses_the_centroid_of_least_mahalanobis_distance():
@@ -19,7 +19,7 @@ def test_guesses_the_centroid_of_least_mahalanobis_distance():
     inverse = np.linalg.inv(OAS(assume_centered=True).fit(vectors - centroids[ids]).covariance_)
     square = np.einsum("nkc,cd,nkd->nk", away, inverse, away)
     np.testing.assert_allclose(guess.distances(features[:, :, 0, 0]).numpy(), np.sqrt(square), rtol=1e-3)
-    assert (guess(features)[0].numpy() == square.argmin(1)).all() and 0.6 < (square.argmin(1) == ids).mean() < 1
+    assert (guess(features)[0].numpy() == square.argmin(1)).all()
     plain = LinearDiscriminantAnalysis(priors=np.full(3, 1 / 3)).fit(vectors, ids)  # the same without shrinkage
     assert (guess(features)[0].numpy() == plain.predict(vectors)).mean() > 0.95
     assert guess.limit == float("inf") and guess(1e6 * features)[1].eq(0).all()  # nothing held out: no strangers
@@ -36,12 +36,12 @@ def test_the_covariance_is_that_of_scikit_learn(n, channels):
 def test_what_is_far_from_every_class_is_a_stranger():
     generator = torch.Generator().manual_seed(0)
     ids, held = torch.arange(100) % 2, torch.arange(100) % 5 == 0
-    features = torch.randn(100, 6, 1, 1, generator=generator) + 10 * ids[:, None, None, None]
+    features = torch.randn(100, 6, 1, 1, generator=generator) + 30 * ids[:, None, None, None]
     guess = ClassCentroids(6, 2)
     guess.fit(features, ids, held)
     guessed, strangeness = guess(features)
-    assert torch.equal(guessed, ids) and float(strangeness[held].max()) == pytest.approx(1 / MARGIN)
-    assert (guess(features + 100)[1] > 1).all() and (guess(torch.full((1, 6, 1, 1), 5.0))[1] > 1).all()
+    assert torch.equal(guessed, ids) and float(strangeness[held].max()) == pytest.approx(1 / (MARGIN * (1 + FEW / 20)))
+    assert (guess(features + 100)[1] > 1).all() and (guess(torch.full((1, 6, 1, 1), 15.0))[1] > 1).all()
     moved = features.clone()
     moved[held] += 0.5  # what is held out sets the limit and nothing else
     again = ClassCentroids(6, 2)

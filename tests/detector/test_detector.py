@@ -59,15 +59,15 @@ def test_classes_are_inferred_where_they_are_not_given(detector, samples, paths)
 
 def test_verdicts_follow_the_rate(detector, samples, paths):
     judged = detector.judge(paths)
-    assert all(p.false_alarm == pytest.approx(1 - 0.2 ** (1 / 4)) for p in judged)  # 4 images held out: no less
-    assert [p.defective for p in judged] == [p.p_value <= detector.calibration.least for p in judged]
+    assert all(p.false_alarm == pytest.approx(1 - 0.2 ** (1 / 2)) for p in judged)  # 2 of 4 held out promise: no less
+    assert [p.defective for p in judged] == [p.p_value <= detector.calibration.least + 1e-9 for p in judged]
     assert all(p.defective for p, s in zip(judged, samples, strict=True) if s.label)
     loose = detector.judge(paths, false_alarm=0.6)
     assert sum(p.defective for p in loose) >= sum(p.defective for p in judged)
     assert all(b.threshold <= a.threshold for a, b in zip(judged, loose, strict=True))
     row = judged[0].row()
     assert row["verdict"] == ("defective" if judged[0].defective else "normal") and row["image"] == str(paths[0])
-    with pytest.raises(InputError, match="4 held-out"):
+    with pytest.raises(InputError, match="2 held-out"):
         detector.judge(paths, false_alarm=0.05)
 
 
@@ -120,7 +120,7 @@ def test_scores_with_and_without_places_and_transport_differ(detector, paths):
     kinds = [("combined", True), ("combined", False), ("residual", True), ("residual", False), ("released", None)]
     maps = [detector.anomaly_maps(look.features, look.class_ids, score, normalize) for score, normalize in kinds]
     assert all(not torch.allclose(maps[i], maps[j]) for i in range(5) for j in range(i))
-    torch.testing.assert_close(look.anomaly_map, maps[2])  # the run's own
+    torch.testing.assert_close(look.anomaly_map, maps[2], rtol=1e-3, atol=1e-4)  # the run's own
     own, alone, other = (list(detector.stream(paths, None, score)) for score in (None, "residual", "combined"))
     assert torch.equal(own[0].scores, alone[0].scores) and torch.equal(own[0].maps, alone[0].maps)
     assert torch.equal(other[0].scores, image_score(other[0].maps))  # the picture counts in the run's own score

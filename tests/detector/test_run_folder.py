@@ -24,7 +24,12 @@ from hvqlib.training.train import train
 def test_run_round_trip(tmp_path):
     about = (Config(seed=3), ("a", "b"), 192, "f" * 64)
     write_run(tmp_path, *about)
-    assert read_run(tmp_path) == about
+    assert read_run(tmp_path) == (*about, None)  # as runs of 8-bit images always were
+    assert "white" not in (tmp_path / "config.json").read_text()
+    for white in (4095, 1.0):
+        write_run(tmp_path, *about, white)
+        read = read_run(tmp_path)
+        assert read == (*about, white) and type(read[-1]) is type(white)  # whole or floating-point pixels
 
 
 def test_checkpoint_round_trip_is_exact(tmp_path):

@@ -115,6 +115,15 @@ def test_whatever_changes_the_features_changes_the_record(small, paths, tmp_path
     assert len(list(cache.glob("*.features"))) == 4
 
 
+def test_full_brightness_is_part_of_what_the_cache_knows(small, tmp_path):
+    path = tmp_path / "x.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 4096, (50, 70), np.uint16)).save(path)
+    for white in (4095, 65535, None):
+        kept = features_of_images(small, [path], tmp_path / "cache", white=white)[:]
+        assert torch.equal(kept, features_of_images(small, [read_image(path, white)]))
+    assert len(list((tmp_path / "cache").glob("*.features"))) == 3
+
+
 def test_cache_folder_that_refuses(small, paths, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.warns(UserWarning, match="cannot be kept in") as caught:

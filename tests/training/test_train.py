@@ -5,10 +5,13 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from hvqlib.data.dataset import load_dataset
+from hvqlib.detector.detector import Detector
 from hvqlib.detector.run_folder import read_checkpoint
 from hvqlib.errors import InputError, RunError
 from hvqlib.model.hvq_trans import HVQTrans
@@ -184,3 +187,28 @@ def test_knn_and_minutes_below_zero(small_data, small_config, tmp_path):
         trained(small_config, small_data, tmp_path / "x", minutes=-1)
     with pytest.raises(InputError, match="minutes"):
         trained(small_config, small_data, tmp_path / "x", minutes=float("nan"))
+
+
+def test_predictions_read_12_bits_as_the_training_did(small_data, small_config, tmp_path):
+    deep = tmp_path / "deep"
+    for path in small_data.glob("cloth/t*/*/*.png"):
+        grey = np.asarray(Image.open(path).convert("L"))
+        other = deep / path.relative_to(small_data).with_suffix(".tif")
+        plain = tmp_path / "plain" / path.relative_to(small_data)
+        for picture, file in ((grey.astype(np.uint16) * 16, other), (np.rint(grey * (16 * 255 / 4095)), plain)):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture if file == other else picture.astype(np.uint8)).save(file)
+    config = replace(small_config, method="knn")
+    detectors = {}
+    for data in (deep, tmp_path / "plain"):
+        trained(config, data, tmp_path / "run" / data.name, cache=tmp_path / "cache")
+        detectors[data.name] = Detector.load(tmp_path / "run" / data.name, "cpu")
+    assert detectors["deep"].white == 4095 and detectors["plain"].white is None
+    files = [s.path for s in load_dataset(deep).test], [s.path for s in load_dataset(tmp_path / "plain").test]
+    for cache in (None, tmp_path / "cache"):
+        judged = [d.judge(some, cache=cache) for d, some in zip(detectors.values(), files, strict=True)]
+        for one, other in zip(*judged, strict=True):
+            assert one.score == other.score and np.array_equal(one.anomaly_map, other.anomaly_map)
+    with pytest.raises(InputError, match="brightest pixels"):
+        Image.fromarray(np.full((8, 8), 5000, np.uint16)).save(deep / "cloth/train/good/bright.tif")
+        trained(config, deep, tmp_path / "run/deep", resume=True)
