@@ -18,6 +18,7 @@ EXAMPLE = """from photographs to verdicts:
   hvq train --data data/mine --out runs/mine --minutes 12    learn what normal looks like
   hvq evaluate --run runs/mine --data data/mine              how good it is, if there are test images
   hvq predict --run runs/mine *.jpg                          a verdict and a heat map for each photograph
+  hvq export --run runs/mine --onnx small --data data/mine   two files that judge without torch, in any language
 on several GPUs:
   torchrun --nproc-per-node 4 -m hvqlib train --data data/mvtec --out runs/mvtec --preset paper --resume
 results go to standard output, progress to standard error; hvq COMMAND --help tells more of each"""
@@ -107,10 +108,21 @@ def parser() -> argparse.ArgumentParser:
                          help="share of normal images that may be called defective; default: 0.05")  # fmt: skip
     predict.add_argument("images", nargs="+", type=_path, metavar="IMAGE", help="photographs of any size")
 
-    export = commands.add_parser("export", help="make a finished run small: float16, only what judging images needs")
-    export.add_argument("--out", type=_path, required=True, metavar="DIR", help="folder to make")
+    detector = predict.add_mutually_exclusive_group(required=True)
+    detector.add_argument("--run", type=_path, help="run folder that hvq train made")
+    detector.add_argument("--model", type=_path, metavar="FILE",
+                          help="or the model.onnx that hvq export --onnx made; needs no torch")  # fmt: skip
 
-    for command in (evaluate, predict, export):
+    export = commands.add_parser("export", help="make a finished run small, or a file that runs without torch")
+    folder = export.add_mutually_exclusive_group(required=True)
+    folder.add_argument("--out", type=_path, metavar="DIR",
+                        help="folder to make, of a small run: float16, only what judging images needs")  # fmt: skip
+    folder.add_argument("--onnx", type=_path, metavar="DIR",
+                        help="folder to make, of model.onnx and detector.json; needs --data")  # fmt: skip
+    export.add_argument("--data", type=_path, metavar="DIR",
+                        help="data set on whose training images --onnx is compared with the run")  # fmt: skip
+
+    for command in (evaluate, export):
         command.add_argument("--run", type=_path, required=True, help="run folder that hvq train made")
     for command in (train, predict, export):
         command.add_argument("--json", action="store_true", help="print the result as JSON")

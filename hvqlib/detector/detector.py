@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from hvqlib.data.images import Picture, read_image
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.calibration import Calibration, signal_weights
 from hvqlib.detector.class_guess import ClassCentroids
+from hvqlib.detector.prediction import CHUNK, ClassNames, Prediction, given_classes
 from hvqlib.detector.reading import Method, Reading
 from hvqlib.detector.run_folder import build_model, load_weights, read_checkpoint, read_run, under_prefix
 from hvqlib.errors import InputError
@@ -24,41 +24,6 @@ from hvqlib.features.extraction import features_of_images
 from hvqlib.features.standardize import Standardize
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.processes import pick_device
-
-CHUNK = 64  # images whose features, or maps in `hvq predict`, are in memory at once
-ClassNames = str | Sequence[str | None] | None  # one for all images, or one an image; None where it is to be inferred
-
-
-@dataclass
-class Prediction:
-    """Hold the verdict on one image."""
-
-    path: Path | None  # None for an image that is in no file
-    class_name: str  # given or inferred
-    score: float  # higher is more anomalous: highest value of the smoothed map, and what the whole picture adds
-    threshold: float  # images of this class that score above are called defective
-    false_alarm: float  # the share of normal images that this may befall, at most
-    p_value: float  # upper bound of the share of normal images that score as high, in (0, 1]
-    spot: float  # spreads by which the map's highest value is above that of a normal image
-    picture: float  # spreads by which the picture as a whole is further from normal ones than they from each other
-    anomaly_map: np.ndarray  # (S, S)
-
-    @property
-    def defective(self) -> bool:
-        """Whether the score is too high for a normal image, at the false-alarm rate that was asked for."""
-        return self.p_value <= self.false_alarm + 1e-9
-
-    @property
-    def spoke(self) -> str:
-        """Which of the two spoke the louder: "a spot here", or "the picture as a whole"."""
-        return "a spot here" if self.spot >= self.picture else "the picture as a whole"
-
-    def row(self) -> dict[str, str | float | None]:
-        """Give everything but the map, ready for JSON."""
-        return {"image": None if self.path is None else str(self.path), "class": self.class_name,
-                "verdict": "defective" if self.defective else "normal", "score": self.score,
-                "threshold": self.threshold, "p_value": self.p_value, "false_alarm": self.false_alarm,
-                "spot": self.spot, "picture": self.picture, "spoke": self.spoke}  # fmt: skip
 
 
 @dataclass
@@ -207,7 +172,7 @@ class Detector:
 
         `score` and `normalize` are the run's when not given; see :meth:`Calibration.combine`.
         """
-        return self._read(features, class_ids, score, normalize).maps
+        return self.read(features, class_ids, score, normalize).maps
 
     def stream(
         self,
@@ -225,10 +190,10 @@ class Detector:
         another `score`, or `normalize`, the map alone makes the image score.
         """
         for features, ids in self._batches(images, class_names, cache, progress):
-            yield self._read(features, ids, score, normalize)
+            yield self.read(features, ids, score, normalize)
 
-    def _read(self, features: Tensor, ids: Tensor, score: str | None, normalize: bool | None) -> Judged:
-        """What is made of standardised features (B, C, H, W) of class ids (B,)."""
+    def read(self, features: Tensor, ids: Tensor, score: str | None = None, normalize: bool | None = None) -> Judged:
+        """Read standardised features (B, C, H, W) of class ids (B,). Parameters as for :meth:`anomaly_maps`."""
         wanted = signal_weights(self.config, self.calibration.names, score)
         signals, pictures = self.reading(self.model, features, ids, wanted)
         return self._judged(signals, pictures, ids, score, normalize)
@@ -254,15 +219,7 @@ class Detector:
         self, images: Sequence[Picture], class_names: ClassNames, cache: str | Path | None, progress: bool = False
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Standardised features (B, C, H, W) and class ids (B,), a batch after another."""
-        if isinstance(images, str | Path) or not (hasattr(images, "__len__") and hasattr(images, "__getitem__")):
-            raise InputError(f"Images come as a list, of one if need be, not as {type(images).__name__}.")
-        names = [class_names] * len(images) if isinstance(class_names, str | None) else list(class_names)
-        if len(names) != len(images):
-            raise InputError(f"There are {len(images)} images and {len(names)} class names: give one an image.")
-        for name in names:
-            if name is not None and name not in self.classes:
-                raise InputError(f"The run knows no class '{name}': choose from {', '.join(self.classes)}.")
-        given = torch.tensor([-1 if name is None else self.classes.index(name) for name in names], dtype=torch.long)
+        given = torch.tensor(given_classes(images, class_names, self.classes), dtype=torch.long)
         for start in range(0, len(images), CHUNK):
             some = slice(start, start + CHUNK)
             features = features_of_images(self.backbone, images[some], cache, progress=progress)[:]
