@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
+    from hvqlib.detector.detector import Detector
+    from hvqlib.detector.exported import ExportedDetector
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
@@ -119,7 +122,7 @@ def _train(options: argparse.Namespace) -> None:
         curves(tensors["history"].numpy(), options.out / "curves.png")
     print(f"{options.out}: {state['step']} steps, {state['seconds']:.0f} s", file=sys.stderr)
     if state["done"]:
-        print(Detector.load(options.out, options.device).calibration.promise(), file=sys.stderr)
+        print(Detector.load(options.out, options.device).promise, file=sys.stderr)
     numbers = Counter(sample.class_name for sample in dataset.train)
     if few := told_shortage(list(numbers.values()), config.holdout):
         print(few, file=sys.stderr)
@@ -162,16 +165,15 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _predict(options: argparse.Namespace) -> None:
     from tqdm.auto import tqdm
 
-    from hvqlib.detector.detector import Detector
     from hvqlib.evaluation.predictions import photographs, predict
 
     images, own = photographs(options.images)
     if own:
         print(f"Left out: {len(own)} heat maps or masks of hvq predict, such as '{own[0]}'.", file=sys.stderr)
-    detector = Detector.load(options.run, options.device)
-    rate = options.false_alarm if options.false_alarm is not None else detector.calibration.usual_rate
+    detector = _detector(options)
+    rate = options.false_alarm if options.false_alarm is not None else detector.usual_rate
     judged_at = f"called defective at {rate:.1%}" if rate else "called defective if they score above all of these"
-    print(f"{detector.calibration.promise()} Images are {judged_at}.", file=sys.stderr)
+    print(f"{detector.promise} Images are {judged_at}.", file=sys.stderr)
 
     def tell(path: object, row: dict | InputError) -> None:
         bar.update()
@@ -196,13 +198,39 @@ def _predict(options: argparse.Namespace) -> None:
         raise RunError(f"{len(unread)} of {len(images)} images could not be judged: {names}. The others are written.")
 
 
-def _export(options: argparse.Namespace) -> None:
-    from hvqlib.detector.run_folder import export
+def _detector(options: argparse.Namespace) -> Detector | ExportedDetector:
+    if options.model:
+        from hvqlib.detector.exported import ExportedDetector
 
-    export(options.run, options.out)
-    print(f"{options.out}: exported", file=sys.stderr)
+        if options.device:
+            raise InputError("--device goes with --run: an exported detector runs on the CPU.")
+        return ExportedDetector.load(options.model)
+    from hvqlib.detector.detector import Detector
+
+    return Detector.load(options.run, options.device)
+
+
+def _export(options: argparse.Namespace) -> None:
+    if options.onnx and not options.data:
+        raise InputError("--onnx needs --data, a data set on whose training images the export is tried.")
+    if options.out:
+        from hvqlib.detector.run_folder import export
+
+        export(options.run, options.out)
+        result: dict = {"run": str(options.out)}
+        said = ""
+    else:
+        from hvqlib.detector.onnx_export import export_onnx
+
+        found = export_onnx(options.run, options.onnx, options.data)
+        result = {"model": str(options.onnx / "model.onnx"), **found}
+        said = (
+            f": on {found['images']} images the same classes and verdicts as the run; scores differ by at most "
+            f"{found['score']:.1e} of them, maps by {found['map']:.1e}"
+        )
+    print(f"{options.out or options.onnx}: exported{said}", file=sys.stderr)
     if options.json:
-        print(_json({"run": str(options.out)}))
+        print(_json(result))
 
 
 def _recalibrate(options: argparse.Namespace) -> None:

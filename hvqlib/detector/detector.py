@@ -16,7 +16,7 @@ from hvqlib.data.images import Picture, read_image
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.calibration import Calibration, signal_weights
 from hvqlib.detector.class_guess import ClassCentroids
-from hvqlib.detector.prediction import Prediction
+from hvqlib.detector.prediction import CHUNK, ClassNames, Prediction, given_classes
 from hvqlib.detector.reading import Method, Reading
 from hvqlib.detector.run_folder import build_model, load_weights, read_checkpoint, read_run, under_prefix
 from hvqlib.errors import InputError
@@ -25,9 +25,6 @@ from hvqlib.features.extraction import features_of_images
 from hvqlib.features.standardize import Standardize
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.processes import pick_device
-
-CHUNK = 64  # images whose features, or maps in `hvq predict`, are in memory at once
-ClassNames = str | Sequence[str | None] | None  # one for all images, or one an image; None where it is to be inferred
 
 
 @dataclass
@@ -99,6 +96,16 @@ class Detector:
         return cls(config, classes, backbone, standardize, guess, model, reading, calibration, white)
 
     @property
+    def usual_rate(self) -> float | None:
+        """False-alarm rate where none is asked for; see :attr:`Calibration.usual_rate`."""
+        return self.calibration.usual_rate
+
+    @property
+    def promise(self) -> str:
+        """What the held-out images can promise, in a sentence."""
+        return self.calibration.promise()
+
+    @property
     def device(self) -> torch.device:
         """Where everything is computed."""
         return self.standardize.mean.device
@@ -147,9 +154,9 @@ class Detector:
     ) -> Look:
         """Show what lies between N images and their scores. Parameters as for :meth:`judge`."""
         looks: list[dict] = []
-        for features, ids, strangeness in self._batches(images, class_names, cache):
+        for features, ids in self._batches(images, class_names, cache):
             signals, picture = self.reading(self.model, features, ids)
-            some = self._judged(signals, picture, ids, strangeness)
+            some = self._judged(signals, picture, ids, torch.zeros(len(ids)))
             rebuilt, code_ids, distances = None, {}, {}
             if isinstance(self.model, HVQTrans):
                 output = self.model(features, ids)
@@ -182,7 +189,7 @@ class Detector:
 
         `score` and `normalize` are the run's when not given; see :meth:`Calibration.combine`.
         """
-        return self._read(features, class_ids, torch.zeros(len(features)), score, normalize).maps
+        return self.read(features, class_ids, score, normalize).maps
 
     def stream(
         self,
@@ -199,16 +206,14 @@ class Detector:
         Parameters as for :meth:`judge` and :meth:`anomaly_maps`. The whole picture counts in the run's own score; with
         another `score`, or `normalize`, the map alone makes the image score.
         """
-        for features, ids, strangeness in self._batches(images, class_names, cache, progress):
-            yield self._read(features, ids, strangeness, score, normalize)
+        for features, ids in self._batches(images, class_names, cache, progress):
+            yield self.read(features, ids, score, normalize)
 
-    def _read(
-        self, features: Tensor, ids: Tensor, strangeness: Tensor, score: str | None, normalize: bool | None
-    ) -> Judged:
-        """What is made of standardised features (B, C, H, W) of class ids (B,)."""
+    def read(self, features: Tensor, ids: Tensor, score: str | None = None, normalize: bool | None = None) -> Judged:
+        """Read standardised features (B, C, H, W) of class ids (B,). Parameters as for :meth:`anomaly_maps`."""
         wanted = signal_weights(self.config, self.calibration.names, score)
         signals, pictures = self.reading(self.model, features, ids, wanted)
-        return self._judged(signals, pictures, ids, strangeness, score, normalize)
+        return self._judged(signals, pictures, ids, self.guess(features)[1], score, normalize)
 
     def _judged(
         self,
@@ -230,25 +235,16 @@ class Detector:
 
     def _batches(
         self, images: Sequence[Picture], class_names: ClassNames, cache: str | Path | None, progress: bool = False
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Standardised features (B, C, H, W), class ids (B,) and how strange images are (B,), a batch after another."""
-        if isinstance(images, str | Path) or not (hasattr(images, "__len__") and hasattr(images, "__getitem__")):
-            raise InputError(f"Images come as a list, of one if need be, not as {type(images).__name__}.")
-        names = [class_names] * len(images) if isinstance(class_names, str | None) else list(class_names)
-        if len(names) != len(images):
-            raise InputError(f"There are {len(images)} images and {len(names)} class names: give one an image.")
-        for name in names:
-            if name is not None and name not in self.classes:
-                raise InputError(f"The run knows no class '{name}': choose from {', '.join(self.classes)}.")
-        given = torch.tensor([-1 if name is None else self.classes.index(name) for name in names], dtype=torch.long)
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Standardised features (B, C, H, W) and class ids (B,), a batch after another."""
+        given = torch.tensor(given_classes(images, class_names, self.classes), dtype=torch.long)
         for start in range(0, len(images), CHUNK):
             some = slice(start, start + CHUNK)
             features = features_of_images(self.backbone, images[some], cache, progress, self.white)[:]
             rows = zip(*(part.split(self.config.batch_size) for part in (features, given[some])), strict=True)
             for batch, ids in rows:
                 batch, ids = self.standardize(batch.to(self.device)), ids.to(self.device)
-                guessed, strangeness = self.guess(batch)
-                yield batch, torch.where(ids < 0, guessed, ids), strangeness
+                yield batch, torch.where(ids < 0, self.guess(batch)[0], ids) if (ids < 0).any() else ids
 
     def _enlarge(self, maps: Tensor) -> Tensor:
         return upsample(maps, (self.config.image_size, self.config.image_size))

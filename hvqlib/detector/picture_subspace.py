@@ -48,11 +48,17 @@ class PictureSubspace(nn.Module):
     def forward(self, residuals: Tensor, class_ids: Tensor) -> Tensor:
         """Measure residuals (B, C, H, W) of images of `class_ids` (B,): the length (B,) of what cannot be rebuilt."""
         coarse = coarsen(residuals)
-        lengths, unit = coarse.new_empty(len(coarse)), coarse.shape[1] ** -0.5
+        if len(class_ids) == 1:  # can be exported
+            return self.lengths(coarse, class_ids[0])
+        lengths = coarse.new_empty(len(coarse))
         for c in class_ids.unique().tolist():
             mine = class_ids == c
-            lengths[mine] = unexplained(coarse[mine], self.mean[c], self.directions[c].float() * unit)
+            lengths[mine] = self.lengths(coarse[mine], c)
         return lengths
+
+    def lengths(self, coarse: Tensor, class_id: int | Tensor) -> Tensor:
+        """Measure coarse residuals (n, D) of one class, (n,)."""
+        return unexplained(coarse, self.mean[class_id], self.directions[class_id].float() * coarse.shape[1] ** -0.5)
 
 
 def coarsen(residuals: Tensor) -> Tensor:

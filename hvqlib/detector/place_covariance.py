@@ -76,13 +76,21 @@ class PlaceCovariance(nn.Module):
     def forward(self, residuals: Tensor, class_ids: Tensor) -> Tensor:
         """Measure residuals (B, C, H, W) of images of `class_ids` (B,): Mahalanobis distances (B, H, W), 0 or more."""
         vectors = residuals.flatten(2).transpose(1, 2)  # (B, L, C)
-        square = vectors.new_empty(vectors.shape[:2])
-        for c in class_ids.unique().tolist():
-            mine = class_ids == c
-            white = (vectors[mine] - self.mean[c]) @ self.whiten[c].T
-            along = torch.einsum("blc,lrc->blr", white, self.directions[c].to(white.dtype))
-            square[mine] = white.square().sum(2) - (along.square() * self.gains[c]).sum(2)
+        if len(class_ids) == 1:  # can be exported, which a loop over the classes that are there cannot
+            square = self.squares(vectors, class_ids[0])
+        else:
+            square = vectors.new_empty(vectors.shape[:2])
+            for c in class_ids.unique().tolist():
+                mine = class_ids == c
+                square[mine] = self.squares(vectors[mine], c)
         return square.clamp(min=0).sqrt().view(len(residuals), *residuals.shape[2:])
+
+    def squares(self, vectors: Tensor, class_id: int | Tensor) -> Tensor:
+        """Square the distances (n, L) of residual vectors (n, L, C) of one class; rounding may leave them below 0."""
+        white = (vectors - self.mean[class_id]) @ self.whiten[class_id].T
+        directions = self.directions[class_id].to(white.dtype)
+        along = (white.transpose(0, 1) @ directions.transpose(1, 2)).transpose(0, 1)  # (n, L, rank)
+        return white.square().sum(2) - (along.square() * self.gains[class_id]).sum(2)
 
 
 def settle(vectors: Tensor, pooled: Tensor) -> tuple[float, float]:

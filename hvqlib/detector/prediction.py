@@ -1,11 +1,18 @@
-"""Hold the verdict on one image. Imports no torch: an exported detector gives the same."""
+"""Hold verdicts, and which classes they are asked for. Imports no torch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from hvqlib.data.images import Picture
+from hvqlib.errors import InputError
+
+CHUNK = 64  # images whose features, or maps in `hvq predict`, are in memory at once
+ClassNames = str | Sequence[str | None] | None  # one for all images, or one an image; None where it is to be inferred
 
 
 @dataclass
@@ -47,3 +54,19 @@ class Prediction:
                 "verdict": self.verdict, "score": self.score, "threshold": self.threshold, "p_value": self.p_value,
                 "false_alarm": self.false_alarm, "spot": self.spot, "picture": self.picture, "spoke": self.spoke,
                 "strangeness": self.strangeness}  # fmt: skip
+
+
+def given_classes(images: Sequence[Picture], class_names: ClassNames, classes: Sequence[str]) -> list[int]:
+    """Find the class id of each of N images among the names `classes`, -1 where it is to be inferred.
+
+    Raises InputError where the images are no list, or a name is unknown or missing.
+    """
+    if isinstance(images, str | Path) or not (hasattr(images, "__len__") and hasattr(images, "__getitem__")):
+        raise InputError(f"Images come as a list, of one if need be, not as {type(images).__name__}.")
+    names = [class_names] * len(images) if isinstance(class_names, str | None) else list(class_names)
+    if len(names) != len(images):
+        raise InputError(f"There are {len(images)} images and {len(names)} class names: give one an image.")
+    for name in names:
+        if name is not None and name not in classes:
+            raise InputError(f"The run knows no class '{name}': choose from {', '.join(classes)}.")
+    return [-1 if name is None else classes.index(name) for name in names]

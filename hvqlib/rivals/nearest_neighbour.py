@@ -45,7 +45,7 @@ class NearestNeighbour(Rival):
             chosen = k_center(project(patches), size)
         self.bank[class_id], self.image[class_id] = patches[chosen], image[chosen]
 
-    def expect(self, features: Tensor, class_id: int, own: int) -> Tensor:
+    def expect(self, features: Tensor, class_id: int | Tensor, own: int) -> Tensor:
         """Find the nearest patch (C, H, W) of the bank of the class, at each place."""
         bank = self.bank[class_id]
         if own >= 0:

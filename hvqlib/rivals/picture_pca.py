@@ -55,13 +55,14 @@ class PicturePCA(Rival):
         rebuilt = without_own(products, self.config.components).to(away) @ pictures.flatten(1)
         self.left_out |= dict(zip(rows, rebuilt.half().view_as(pictures), strict=True))
 
-    def expect(self, features: Tensor, class_id: int, own: int) -> Tensor:
+    def expect(self, features: Tensor, class_id: int | Tensor, own: int) -> Tensor:
         """Rebuild features (C, H, W) by the PCA of the class."""
         if own in self.left_out:
             return self.left_out[own].float()
         away = (features - self.mean[class_id]).flatten()
         components = self.components[class_id].float()  # (components, C H W)
-        return self.mean[class_id] + (components.T @ (components @ away) / len(away)).view_as(features)
+        # Not components.T @ ...: of a transposed matrix and a vector onnxruntime 1.32 makes a wrong product.
+        return self.mean[class_id] + ((components @ away) @ components / len(away)).view_as(features)
 
 
 def principal(products: Tensor, most: int) -> Tensor:

@@ -36,9 +36,10 @@ class PlaceMean(Rival):
             total += features[row]
         self.mean[class_id], self.count[class_id] = total / len(rows), len(rows)
 
-    def expect(self, features: Tensor, class_id: int, own: int) -> Tensor:
+    def expect(self, features: Tensor, class_id: int | Tensor, own: int) -> Tensor:
         """Give the mean (C, H, W) of the class, or of its other images."""
-        mean, count = self.mean[class_id], int(self.count[class_id])
+        mean = self.mean[class_id]
         if own < 0:
             return mean
+        count = int(self.count[class_id])
         return (count * mean - features) / (count - 1) if count > 1 else torch.zeros_like(mean)

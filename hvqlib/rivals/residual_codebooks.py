@@ -52,7 +52,7 @@ class ResidualCodebooks(Rival):
             codebook[stage] = torch.where(used > 0, total / used.clamp(min=1), centres)
             left = left - quantise(left, codebook[stage, None])
 
-    def expect(self, features: Tensor, class_id: int, own: int) -> Tensor:
+    def expect(self, features: Tensor, class_id: int | Tensor, own: int) -> Tensor:
         """Sum the codes (C, H, W) of the class, at each place."""
         patches = patches_of(features)
         if own < 0:

@@ -36,7 +36,7 @@ class Rival(nn.Module):
         """Learn one class from those rows of standardised features (N, C, H, W)."""
         raise NotImplementedError
 
-    def expect(self, features: Tensor, class_id: int, own: int) -> Tensor:
+    def expect(self, features: Tensor, class_id: int | Tensor, own: int) -> Tensor:
         """Say what a normal image would have instead, (C, H, W), without image `own` of those fitted; -1: with all."""
         raise NotImplementedError
 
@@ -55,7 +55,7 @@ class Rival(nn.Module):
         features = features.float()
         residual = torch.empty_like(features)
         rows = [-1] * len(features) if own is None else own.tolist()
-        for i, (class_id, row) in enumerate(zip(class_ids.tolist(), rows, strict=True)):
+        for i, (class_id, row) in enumerate(zip(class_ids, rows, strict=True)):
             residual[i] = self.expect(features[i], class_id, row) - features[i]
         return residual, {}
 

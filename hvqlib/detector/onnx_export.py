@@ -1,0 +1,180 @@
+"""Export a finished run to ONNX: everything from an image to its scores in one file, to be run without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hvqlib.data.dataset import load_dataset
+from hvqlib.data.images import Picture
+from hvqlib.detector.detector import Detector
+from hvqlib.detector.exported import FORMAT, ExportedDetector
+from hvqlib.detector.pillow_resize import PILLOW, resize
+from hvqlib.errors import InputError, RunError
+
+OPSET = 18
+MOST_IMAGES = 200  # that an export is compared on
+TOLERANCE = 1e-4  # of a score, relative to it
+INPUTS = {
+    "image": "uint8 (H, W, 3): RGB, upright, of any size",
+    "given_class": "int64 (1,): index into classes, or -1 to infer the class",
+}
+OUTPUTS = {
+    "anomaly_map": "float32 (S, S), in spreads of normal images; higher is worse",
+    "score": "float32 (1,); defective if above the class's threshold",
+    "class_id": "int64 (1,), given or inferred: index into classes",
+    "spot": "float32 (1,): spreads by which the map's highest value is above that of a normal image",
+    "picture": "float32 (1,): spreads by which the picture as a whole is further from normal ones than they are",
+    "strangeness": "float32 (1,); above 1 the image is unlike every class",
+}
+LICENCE = (
+    "Made by hvqlib (MIT licence). The weights of the backbone, {}, are others' work under their own licence; what "
+    "else is in the model was learned from the images it was trained on, and their licence may bind it."
+)
+
+
+class OneImage(nn.Module):
+    """Turn one image (H, W, 3) uint8 and its class id (1,), -1 to infer it, into what `OUTPUTS` names, in that order.
+
+    An image at a time, so that its class is an index; classes that differ in a batch would need a loop.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector = detector
+        self.modules_of_it = nn.ModuleList(m for m in vars(detector).values() if isinstance(m, nn.Module))
+
+    def forward(self, image: Tensor, given_class: Tensor) -> tuple[Tensor, ...]:
+        backbone = self.detector.backbone
+        mean, std = (torch.tensor(values)[:, None, None] for values in (backbone.mean, backbone.std))
+        pixels = (resize(image, backbone.image_size) - mean) / std  # (3, S, S)
+        return self.judge(self.detector.standardize(backbone(pixels[None])), given_class)
+
+    def judge(self, features: Tensor, given_class: Tensor) -> tuple[Tensor, ...]:
+        """Turn standardised features (1, C, H, W) and a class id (1,) into the same."""
+        ids = torch.where(given_class < 0, self.detector.guess(features)[0], given_class)
+        maps, scores, spots, pictures, ids, strangeness = self.detector.read(features, ids)
+        return maps[0], scores, ids, spots, pictures, strangeness
+
+
+def export_onnx(run: Path, out: Path, data: Path) -> dict[str, float]:
+    """Export a finished run into a folder `out`, as `model.onnx` and `detector.json`, whole or not at all.
+
+    The export is compared with the run on training images of `data`, at most 200. Returns their number ("images") and
+    the largest differences found, relative: "score", "map". Raises InputError where `out` holds something, and
+    RunError where the exported file gives another class, verdict or score.
+    """
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        try:
+            __import__(package)
+        except ImportError as error:
+            raise InputError(f"hvq export --onnx needs {package}: pip install 'hvqlib[onnx]'.") from error
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} is not empty: choose another --onnx.")
+    train = load_dataset(data).train
+    paths = [train[i].path for i in np.linspace(0, len(train) - 1, min(len(train), MOST_IMAGES)).round().astype(int)]
+    detector = Detector.load(run, "cpu")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
+        made = Path(beside, "content")
+        made.mkdir()
+        write_model(detector, made / "model.onnx")
+        text = json.dumps(describe(detector, (made / "model.onnx").read_bytes()), indent=1)
+        (made / "detector.json").write_text(text + "\n", encoding="utf-8")
+        found = compare(detector, ExportedDetector.load(made / "model.onnx"), paths)
+        if out.exists():
+            out.rmdir()  # empty
+        made.rename(out)
+    return found
+
+
+def write_model(detector: Detector, path: Path) -> None:
+    """Write the ONNX file."""
+    example = (torch.zeros(97, 89, 3, dtype=torch.uint8), torch.tensor([-1]))
+    sizes: tuple = ({0: "height", 1: "width"}, {})
+    heard = logging.getLogger("torch.onnx").level
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the exporter's own making
+            logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+            program = torch.onnx.export(
+                OneImage(detector).eval(), example, dynamo=True, opset_version=OPSET, dynamic_shapes=sizes,
+                input_names=list(INPUTS), output_names=list(OUTPUTS), verbose=False,
+            )  # fmt: skip
+    except Exception as error:  # whatever the exporter meets in a network of timm
+        why = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise RunError(f"A run with the backbone {detector.config.backbone} cannot be exported ({why[0]}).") from error
+    finally:
+        logging.getLogger("torch.onnx").setLevel(heard)
+    assert program is not None
+    program.save(path, external_data=False)
+
+
+def describe(detector: Detector, model: bytes) -> dict[str, object]:
+    """Say what `detector.json` holds: all that is not in the model of those bytes."""
+    normal, backbone = detector.calibration, detector.backbone
+    rate, every = normal.usual_rate, torch.arange(len(detector.classes))
+    return {
+        "format": FORMAT,
+        "hvqlib": metadata.version("hvqlib"),
+        "opset": OPSET,
+        "model_sha256": hashlib.sha256(model).hexdigest(),
+        "licence": LICENCE.format(backbone.name),
+        "classes": list(detector.classes),
+        "inputs": INPUTS,
+        "outputs": OUTPUTS,
+        "image_size": backbone.image_size,
+        "preprocessing": {
+            "where": "in the model",
+            "resize": f"bilinear with antialiasing, to a square, to the bit as Pillow {PILLOW}",
+            "mean": backbone.mean.tolist(),
+            "std": backbone.std.tolist(),
+        },
+        "white": detector.white,
+        "promise": detector.promise,
+        "false_alarm": rate,
+        "thresholds": normal.threshold(rate, every).tolist(),
+        "pixel_thresholds": normal.pixel_threshold(rate, every).tolist(),
+        "image_mean": normal.image_mean.tolist(),
+        "image_spread": normal.image_spread.tolist(),
+        "map_mean": normal.map_mean.tolist(),
+        "map_spread": normal.map_spread.tolist(),
+        "held_out_scores": normal.scores.tolist(),
+        "held_out_peaks": normal.peaks.tolist(),
+        "p_values": normal.bounds().tolist(),
+        "config": asdict(detector.config),
+    }
+
+
+def compare(detector: Detector, exported: ExportedDetector, images: Sequence[Picture]) -> dict[str, float]:
+    """Judge images by both, and give their number and the largest relative differences. Raises RunError if too large.
+
+    A score that is 0 but for rounding is measured in the class's spread; a verdict may differ where the score is on
+    the threshold but for rounding.
+    """
+    found: dict[str, float] = {"images": len(images), "score": 0.0, "map": 0.0}
+    for image in images:
+        (one,), (other,) = detector.judge([image]), exported.judge([image])
+        if one.class_name != other.class_name:
+            wrong = f"'{image}' for {other.class_name}, the run for {one.class_name}: it is not kept."
+            raise RunError(f"The export takes {wrong}")
+        spread = float(exported.image_spread[exported.classes.index(one.class_name)])
+        unit = max(abs(one.score), spread)
+        found["score"] = max(found["score"], abs(one.score - other.score) / unit)
+        found["map"] = max(found["map"], float(np.abs(one.anomaly_map - other.anomaly_map).max()) / unit)
+        if found["score"] > TOLERANCE:
+            raise RunError(f"The export scores '{image}' {other.score:.6g}, the run {one.score:.6g}: it is not kept.")
+        if one.verdict != other.verdict and abs(one.score - one.threshold) > TOLERANCE * unit:
+            raise RunError(f"The export judges '{image}' {other.row()['verdict']}, the run {one.row()['verdict']}.")
+    return found

@@ -1,0 +1,138 @@
+"""Every method can be exported and scores as in torch; an export that does not, or is killed, leaves nothing behind."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from hvqlib.cli import main
+from hvqlib.config import Config
+from hvqlib.data.dataset import load_dataset
+from hvqlib.detector import onnx_export
+from hvqlib.detector.detector import Detector
+from hvqlib.detector.exported import ExportedDetector
+from hvqlib.detector.onnx_export import INPUTS, OUTPUTS, OneImage, compare, export_onnx
+from hvqlib.errors import InputError, RunError
+from hvqlib.training.train import train
+
+ROOT = Path(__file__).parents[2]
+CONFIG = Config(image_size=64, grid=4, width=16, heads=2, feedforward=32, layers=1, codes=16, batch_size=4, steps=20,
+                bank=80, components=3, rank=3)  # fmt: skip
+KINDS = {
+    "combined": {"score": "combined"},
+    "released, as released": {"score": "released", "normalize": False, "pooling": "bilinear"},
+    "unified, without hierarchy": {"unified": True, "hierarchy": False, "reading": "norm", "picture": False},
+    "continuous": {"method": "continuous"},
+    "place": {"method": "place"},
+    "pca": {"method": "pca"},
+    "knn": {"method": "knn"},
+    "kmeans": {"method": "kmeans"},
+}
+
+
+class FromFeatures(nn.Module):
+    """All but the resize and the backbone, which are those of every export."""
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.one = OneImage(detector)
+
+    def forward(self, features: torch.Tensor, given_class: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.one.judge(features, given_class)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_method_scores_as_in_torch(kind, small_data, tmp_path):
+    dataset = load_dataset(small_data)
+    detector = Detector.load(train(replace(CONFIG, **KINDS[kind]), dataset, tmp_path / "run", progress=False), "cpu")
+    features = detector.features([sample.path for sample in dataset.test])
+    example = (features[:1], torch.tensor([-1]))
+    program = torch.onnx.export(
+        FromFeatures(detector).eval(), example, dynamo=True, opset_version=18, input_names=["features", "given_class"],
+        output_names=list(OUTPUTS), verbose=False,
+    )  # fmt: skip
+    program.save(tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    for given in (None, "cloth"):
+        for i, expected in enumerate(detector.stream([sample.path], given) for sample in dataset.test):
+            (one,) = expected
+            asked = -1 if given is None else dataset.classes.index(given)
+            feed = {"features": features[i : i + 1].numpy(), "given_class": np.array([asked], np.int64)}
+            anomaly_map, score, class_id, spot, picture, strangeness = session.run(None, feed)
+            assert class_id.tolist() == one.class_ids.tolist()
+            np.testing.assert_allclose(score, one.scores, rtol=1e-4)
+            np.testing.assert_allclose(anomaly_map, one.maps[0], rtol=1e-3, atol=1e-3)
+            more = [one.spots.numpy(), one.pictures.numpy(), one.strangeness.numpy()]
+            np.testing.assert_allclose([spot, picture, strangeness], more, rtol=1e-3, atol=1e-3)
+
+
+def test_the_files_say_what_they_are(exported):
+    assert sorted(path.name for path in exported.folder.iterdir()) == ["detector.json", "model.onnx"]
+    model = onnx.load(exported.folder / "model.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    says = json.loads((exported.folder / "detector.json").read_text(encoding="utf-8"))
+    assert [opset.version for opset in model.opset_import if opset.domain == ""] == [says["opset"]] == [18]
+    assert [value.name for value in model.graph.input] == list(says["inputs"]) == list(INPUTS)
+    assert [value.name for value in model.graph.output] == list(says["outputs"]) == list(OUTPUTS)
+    assert says["classes"] == list(exported.data.classes) and len(says["thresholds"]) == 7
+    assert says["config"]["image_size"] == says["image_size"] == 96 and "MIT" in says["licence"]
+    detector = Detector.load(exported.run, "cpu")
+    rate = says["false_alarm"]
+    assert says["thresholds"] == [detector.judge([exported.data.test[0].path], name, rate)[0].threshold
+                                  for name in says["classes"]]  # fmt: skip
+    assert exported.found["images"] == min(200, len(exported.data.train))
+    assert 0 < exported.found["score"] < 1e-4 and 0 < exported.found["map"] < 1e-3
+
+
+def test_another_verdict_class_or_score_is_refused(exported):
+    run, path = Detector.load(exported.run, "cpu"), [exported.data.test[0].path]
+    model = ExportedDetector.load(exported.folder / "model.onnx")
+    model.p_values = np.full_like(model.p_values, 1.0 if run.judge(path)[0].defective else model.p_values[0])
+    with pytest.raises(RunError, match="The export judges"):
+        compare(run, model, path)
+    model.classes = model.classes[::-1]
+    with pytest.raises(RunError, match="The export takes"):
+        compare(run, model, path)
+    run.calibration.map_spread *= 1.01
+    with pytest.raises(RunError, match="The export scores"):
+        compare(run, ExportedDetector.load(exported.folder / "model.onnx"), path)
+
+
+def test_what_is_refused_leaves_nothing(exported, tmp_path, monkeypatch, capsys):
+    data = str(exported.data.root)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").touch()
+    with pytest.raises(InputError, match="is not empty"):
+        export_onnx(exported.run, tmp_path / "full", exported.data.root)
+
+    def wrong(detector: Detector, path: Path) -> None:
+        path.write_bytes((exported.folder / "model.onnx").read_bytes())
+        detector.calibration.image_mean += 1e3
+        detector.calibration.map_mean += 1e3
+
+    monkeypatch.setattr(onnx_export, "write_model", wrong)
+    line = ["export", "--run", str(exported.run), "--onnx", str(tmp_path / "new"), "--data", data]
+    assert main(line) == 1 and "it is not kept" in capsys.readouterr().err
+    assert main(line[:-2]) == 2 and "--onnx needs --data" in capsys.readouterr().err
+    assert main(["export", "--run", str(exported.run)]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
+
+
+def test_a_kill_half_way_leaves_nothing_at_its_place(exported, tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from hvqlib.detector import onnx_export\n"
+        "def half(detector, path):\n    path.write_bytes(b'half'); os._exit(9)\n"
+        "onnx_export.write_model = half; onnx_export.export_onnx(*map(Path, sys.argv[1:]))"
+    )
+    arguments = [str(exported.run), str(tmp_path / "new"), str(exported.data.root)]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT)
+    assert done.returncode == 9 and not (tmp_path / "new").exists()
+    assert [path.read_bytes() for path in tmp_path.rglob("model.onnx")] == [b"half"]
