@@ -51,8 +51,8 @@ FILES = {
     "full mask": (False, "Masks that mark more than 90 % of their image",
                   "white, which marks the defect, and black may be swapped: look at them"),
     "thin mask": (False, f"Masks whose defects are thinner than a pixel of the anomaly map, {SIDE} x {SIDE}",
-                  "the pixels that such a defect touches count as it, and it is hard to find: cut images into tiles "
-                  "(hvq train --tiles)"),
+                  "the pixels that such a defect touches count as it, and it is hard to find: cut the images into "
+                  "smaller ones"),
     "called a mask": (False, "Images called like the mask of another beside them",
                       "they count as images: move masks into ground_truth/DEFECT"),
     "pages": (False, "Images of several pages, or films", "the first page is read, the others are not"),
@@ -63,8 +63,8 @@ FILES = {
     "bright": (False, "Test images with pixels brighter than the full brightness of the training images",
                "these are read as white: bring all images to one range of values"),
     "squeezed": (False, "Images more than 1.5 times as wide as high, or as high as wide",
-                 f"they are squeezed to a square of {SIDE} x {SIDE} pixels: hvq train --tiles cuts them into squares, "
-                 "--fit letterbox keeps their shape"),
+                 f"they are squeezed to a square of {SIDE} x {SIDE} pixels: where small defects matter, cut them into "
+                 "squares"),
     "train and test": (False, "Images in test that are, byte for byte, in train too",
                        "the test result will look too good: remove them from one of the two"),
     "twice in train": (False, "Training images that are, byte for byte, copies of another",

@@ -255,7 +255,7 @@ def test_pages_and_wide_images(root):
     Image.fromarray(np.full((6, 8, 3), 9, np.uint8)).save(root / "washer/train/good/7.jpg", exif=exif)
     report = inspect(root)
     assert files(report, "pages") == ["7.tif"] and files(report, "squeezed") == ["9.png"]
-    assert "--tiles" in sentence(report, "squeezed") and "--fit letterbox" in sentence(report, "squeezed")
+    assert "squeezed to a square of 224 x 224 pixels" in sentence(report, "squeezed")
     assert report["classes"]["washer"]["width"] == [6, 9]  # as it is looked at, not as the sensor lay
 
 
