@@ -226,7 +226,7 @@ def _export(options: argparse.Namespace) -> None:
         result = {"model": str(options.onnx / "model.onnx"), **found}
         said = (
             f": on {found['images']} images the same classes and verdicts as the run; scores differ by at most "
-            f"{found['score']:.1e} of them, maps by {found['map']:.1e}"
+            f"{found['score']:.1e} of them ({found['ties']} by more than 1e-4), maps by {found['map']:.1e}"
         )
     print(f"{options.out or options.onnx}: exported{said}", file=sys.stderr)
     if options.json:

@@ -227,6 +227,28 @@ FAULTS: tuple[tuple[str, Callable[[], None], str, int, str], ...] = (
     ("a read-only place", lambda: None, "train --data data --out /proc/new --steps 3", 2, "not a folder to write to"),
     ("an export into a folder in use", lambda: None, "export --run run --out half", 2, "is not empty"),
     ("an export of an unfinished run", lambda: None, "export --run half --out new", 2, "not finished"),
+    ("an export to ONNX without a data set", lambda: None, "export --run run --onnx new", 2, "needs --data"),
+    (
+        "an export to ONNX into a folder in use",
+        lambda: None,
+        "export --run run --onnx half --data data",
+        2,
+        "is not empty",
+    ),
+    (
+        "a model without its description",
+        write("m/model.onnx"),
+        f"predict --model m/model.onnx {TEST}",
+        2,
+        "detector.json'",
+    ),
+    (
+        "another model than the description's",
+        write("m/detector.json", '{"format": 1, "model_sha256": ""}'),
+        f"predict --model m/detector.json {TEST}",
+        2,
+        "is not the model that",
+    ),
     ("a spoilt record among the cached features", flip("cache.features"), TRAIN, 0, ""),
     ("cached features cut short", cut("cache.features", 0.5), TRAIN, 0, ""),
     (

@@ -68,6 +68,7 @@ class ExportedDetector:
             raise error if isinstance(error, InputError) else InputError(wrong) from error
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads or 0
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it slows what runs beside
         try:
             session = onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
         except Exception as error:  # of a kind of its own
