@@ -81,7 +81,10 @@ def main() -> None:
     rows.append(("model.onnx", "size", round(options.model.stat().st_size / 1e6, 1), "MB"))
     machine = f"{processor_name()}, {threads} {'thread' if threads == 1 else 'threads'}"
     machine += f", {options.note}" if options.note else ""
-    date, said = datetime.date.today().isoformat(), "python -m benchmarks.export_speed --model DIR/model.onnx"
+    date, said = (
+        datetime.date.today().isoformat(),
+        f"python -m benchmarks.export_speed --model DIR/model.onnx --images {options.images}",
+    )
     whole = [dict(zip(FIELDS, ("export", *row, machine, torch.__version__, commit(), date, said), strict=True))
              for row in rows]  # fmt: skip
     for row in whole:
