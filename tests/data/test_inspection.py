@@ -297,4 +297,4 @@ def test_why_the_first_image_cannot_be_read_is_said(root):
 def test_how_many_images_a_rate_needs(root):
     (few,) = inspect_folder(root, progress=False)["findings"]
     assert few["kind"] == "few" and "6 normal training images can promise no" in few["sentence"]
-    assert "rate below 55 %: 5 % needs 103 of each of the 2 classes, or 208 of one" in few["sentence"]
+    assert "rate below 55 %: 5 % needs 153 of each of the 2 classes" in few["sentence"]
