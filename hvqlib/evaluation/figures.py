@@ -112,7 +112,7 @@ def gallery(examples: Sequence[Example], path: str | Path, white: White = None) 
     for j, head in enumerate(heads * 2):
         grid[0, j].set_title(head + (" (median score)" if j == 0 else " (lowest score)" if j == 3 else ""), fontsize=9)
     for row, name in zip(grid, names, strict=False):
-        row[0].set_ylabel(name, fontsize=11)
+        row[0].set_ylabel(legible(name), fontsize=11)
         for k, example in enumerate([e for e in examples if e.sample.class_name == name]):
             image, truth, heat = row[3 * k : 3 * k + 3]
             side = example.anomaly_map.shape[0]
@@ -122,10 +122,19 @@ def gallery(examples: Sequence[Example], path: str | Path, white: White = None) 
                 truth.text(0.5, 0.5, "no mask", ha="center", va="center", transform=truth.transAxes, color=GREY)
             else:
                 truth.imshow(outline(picture, read_mask(example.sample, side)))
-            truth.set_xlabel(example.sample.defect, fontsize=8)
+            truth.set_xlabel(legible(example.sample.defect), fontsize=8)
             heat.imshow(example.anomaly_map, cmap=HEAT, vmin=example.low, vmax=example.high)
             heat.set_xlabel(f"score {example.score:.2f}", fontsize=8)
     save(figure, path)
+
+
+def legible(name: str) -> str:
+    """Write a name so that a figure can show it: what its font lacks as escapes, and no dollar as mathematics."""
+    from matplotlib import font_manager
+
+    known = font_manager.get_font(font_manager.findfont("DejaVu Sans")).get_charmap()
+    escaped = (c if ord(c) in known else c.encode("ascii", "backslashreplace").decode() for c in name)
+    return "".join(escaped).replace("$", r"\$")
 
 
 def heat_map(path: str | Path, picture: np.ndarray, anomaly_map: np.ndarray, low: float, high: float) -> None:

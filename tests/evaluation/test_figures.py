@@ -1,6 +1,10 @@
 import io
+import os
+import warnings
 
 import numpy as np
+import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from hvqlib.course.figures import canvas, tiles
@@ -58,3 +62,13 @@ def test_curves_and_gallery_are_written_whole(tmp_path, small_data):
     figures.gallery([Example(s, np.eye(64), 1.0, 0.0, 1.0) for s in tests[:2] + tests[-1:]], tmp_path / "gallery.png")
     assert Image.open(tmp_path / "gallery.png").height > 300
     assert sorted(p.name for p in tmp_path.iterdir()) == ["curves.png", "gallery.png"]
+
+
+@pytest.mark.parametrize("name", ["布料", os.fsdecode(b"clo\xffth"), "a$b$c", "Straße"])
+def test_any_name_is_shown_without_a_warning(name, tmp_path):
+    figure = Figure()
+    figure.text(0.5, 0.5, figures.legible(name))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figures.save(figure, tmp_path / "figure.png")
+    assert figures.legible("Straße") == "Straße" and figures.legible("布") == r"\u5e03"
