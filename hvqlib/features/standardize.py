@@ -10,7 +10,7 @@ from hvqlib.features.feature_file import Features
 
 
 class Standardize(nn.Module):
-    """Give every channel of features (B, C, g, g) mean 0 and standard deviation 1 over the training images.
+    """Give every channel of features (B, C, g, g) mean 0 and standard deviation 1 over the images trained on.
 
     Channels of a frozen network differ in scale by far; without this, training is very slow. Buffers: `mean` and `std`,
     (C, 1, 1) each.

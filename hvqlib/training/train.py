@@ -63,8 +63,9 @@ def train(
 
     Returns
     -------
-    The run folder, with config.json and checkpoint.safetensors. Several processes, started by ``torchrun``, share each
-    batch: `config.batch_size` is that of all together. Process 0 writes; the transport loss is of each one's part.
+    The run folder, with config.json, images.json and checkpoint.safetensors. Several processes, started by
+    ``torchrun``, share each batch: `config.batch_size` is that of all together. Process 0 writes; the transport loss is
+    of each one's part.
 
     Raises
     ------
