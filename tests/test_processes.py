@@ -103,7 +103,7 @@ def test_two_processes_equal_one_and_each_other(optimizer: str, small_data: Path
             error = float((value - kept[name]).abs().max() / value.abs().max())
             assert error < of_largest[name], (name, error)
         else:  # scores in spreads of very few images magnify what rounding did
-            error = 1e-3 if name in ("calibration.scores", "calibration.peaks") else 1e-4
+            error = 1e-2 if name in ("calibration.scores", "calibration.peaks") else 1e-4
             assert torch.allclose(value, kept[name], rtol=error, atol=error), name
 
 
