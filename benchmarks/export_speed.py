@@ -11,7 +11,6 @@ largest relative difference of their scores is written as well, and the size of 
 from __future__ import annotations
 
 import argparse
-import csv
 import datetime
 import os
 import statistics
@@ -20,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.measure import commit, processor_name
+from benchmarks.measure import append_rows, commit, processor_name
 
 FIELDS = ["benchmark", "case", "quantity", "value", "unit", "machine", "torch", "commit", "date", "command"]
 
@@ -81,21 +80,14 @@ def main() -> None:
     rows.append(("model.onnx", "size", round(options.model.stat().st_size / 1e6, 1), "MB"))
     machine = f"{processor_name()}, {threads} {'thread' if threads == 1 else 'threads'}"
     machine += f", {options.note}" if options.note else ""
-    date, said = (
-        datetime.date.today().isoformat(),
-        f"python -m benchmarks.export_speed --model DIR/model.onnx --images {options.images}",
-    )
+    date = datetime.date.today().isoformat()
+    said = f"python -m benchmarks.export_speed --model DIR/model.onnx --images {options.images}"
     whole = [dict(zip(FIELDS, ("export", *row, machine, torch.__version__, commit(), date, said), strict=True))
              for row in rows]  # fmt: skip
     for row in whole:
         print(row["case"], row["quantity"], row["value"], row["unit"], sep="  ")
     if options.csv:
-        new = not options.csv.exists()
-        with options.csv.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerows(whole)
+        append_rows(options.csv, FIELDS, whole)
 
 
 if __name__ == "__main__":

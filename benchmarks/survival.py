@@ -10,7 +10,6 @@ on the true one, over the defective tokens: 0 is wiped out, 1 copied entirely.
 from __future__ import annotations
 
 import argparse
-import csv
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.measure import commit, processor_name
+from benchmarks.measure import append_rows, commit, processor_name
 from hvqlib.course.foundry.dataset import PHOTOGRAPHED
 from hvqlib.course.material import clean_twin, features, foundry
 from hvqlib.data.images import read_mask
@@ -84,12 +83,7 @@ def main() -> None:
         "command": f"python -m benchmarks.survival --run {options.run.as_posix()}",
     }  # fmt: skip
     print(row)
-    new = not options.out.exists()
-    with options.out.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    append_rows(options.out, COLUMNS, [row])
 
 
 if __name__ == "__main__":

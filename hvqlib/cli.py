@@ -172,7 +172,9 @@ def _predict(options: argparse.Namespace) -> None:
         print(f"Left out: {len(own)} heat maps or masks of hvq predict, such as '{own[0]}'.", file=sys.stderr)
     detector = _detector(options)
     rate = options.false_alarm if options.false_alarm is not None else detector.usual_rate
-    judged_at = f"called defective at {rate:.1%}" if rate else "called defective if they score above all of these"
+    judged_at = (
+        f"called defective at {rate:.1%}" if rate else "called defective if they score above all images trained on"
+    )
     print(f"{detector.promise} Images are {judged_at}.", file=sys.stderr)
 
     def tell(path: object, row: dict | InputError) -> None:

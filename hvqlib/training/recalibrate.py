@@ -17,6 +17,7 @@ from hvqlib.data.dataset import AnomalyDataset
 from hvqlib.detector.calibration import Calibration
 from hvqlib.detector.detector import Detector
 from hvqlib.detector.level import level_images
+from hvqlib.detector.prediction import Prediction
 from hvqlib.detector.reading import Method, Reading
 from hvqlib.detector.run_folder import read_checkpoint, read_run, with_prefix, write_checkpoint, write_run
 from hvqlib.errors import InputError
@@ -102,8 +103,6 @@ def add_images(
     and ``after``: ``promising`` images, ``least`` rate promised and ``threshold`` of the class.
     Raises InputError where `out` holds something, the class is not known, or there are fewer than two images.
     """
-    from scipy.stats import mannwhitneyu
-
     if out.exists() and any(out.iterdir()):
         raise InputError(f"'{out}' is not empty: choose another --out.")
     old, known = Detector.load(run), TrainedOn.read(run)
@@ -121,11 +120,7 @@ def add_images(
     promising = held & ~level_images(before, held) & (before == class_id)
     judged = old.judge(fresh, name, cache=cache)
     compared = old.judge([known.paths[i] for i in promising.nonzero()[:, 0].tolist()], name, cache=cache)
-    p_value = 1.0
-    if compared:  # two looks, so twice the smaller one
-        for of in ("score", "strangeness"):
-            pair = ([getattr(one, of) for one in some] for some in (judged, compared))
-            p_value = min(p_value, 2 * float(mannwhitneyu(*pair).pvalue))
+    p_value = alike(judged, compared) if compared else 1.0
     new_ids = torch.full((len(fresh),), class_id)
     more = held_out(new_ids, old.config.holdout, old.config.seed)
     now = TrainedOn(
@@ -159,6 +154,17 @@ def add_images(
             "flagged": sum(one.verdict != "normal" for one in judged), "false_alarm": judged[0].false_alarm,
             "p_value": p_value, "alike": p_value > SURPRISE,
             "before": facts(old.calibration), "after": facts(calibration)}  # fmt: skip
+
+
+def alike(some: Sequence[Prediction], others: Sequence[Prediction]) -> float:
+    """Compare two sets of images of a class by score and by strangeness: the p-value, in [0, 1], of their being alike.
+
+    Mann and Whitney's test of each; as there are two looks, twice the smaller p-value.
+    """
+    from scipy.stats import mannwhitneyu
+
+    pairs = [[[getattr(one, of) for one in each] for each in (some, others)] for of in ("score", "strangeness")]
+    return min(1.0, 2 * min(float(mannwhitneyu(*pair).pvalue) for pair in pairs))
 
 
 def held_out(class_ids: Tensor, share: float, seed: int) -> Tensor:
