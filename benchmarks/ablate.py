@@ -58,6 +58,9 @@ VARIANTS: dict[str, dict] = {
     "1024 codes": {"codes": 1024},
     "2048 codes": {"codes": 2048},
     "batches of 8": {"batch_size": 8},
+    "letterbox": {"fit": "letterbox"},
+    "tiles": {"fit": "tiles"},
+    "tiles of 230": {"fit": "tiles", "tile": 230},
     "sampled features": {"pooling": "bilinear"},
     "lite1": {"backbone": "tf_efficientnet_lite1"},
     "lite2": {"backbone": "tf_efficientnet_lite2"},
@@ -222,14 +225,16 @@ def _least_used(detector: Detector, dataset: AnomalyDataset, cache: str | Path |
     model, config = detector.model, detector.config
     if isinstance(model, Rival) or model.quantizer is None:
         return None
-    features = features_of_images(detector.backbone, [sample.path for sample in dataset.train], cache)
+    tiles = detector.tiling.cut([sample.path for sample in dataset.train])
+    features = features_of_images(detector.backbone, tiles.pictures, cache, white=detector.white)
     class_ids = torch.tensor([sample.class_id for sample in dataset.train])
-    seen = (~held_out(class_ids, config.holdout, config.seed)).nonzero()[:, 0]
+    seen = (~held_out(class_ids, config.holdout, config.seed))[tiles.image].nonzero()[:, 0]
+    parts = detector.tiling.part_ids(tiles, class_ids)
     used = torch.zeros(len(model.quantizer.quantizers), model.classes, config.codes, dtype=torch.bool)
     for some in seen.split(config.batch_size):
-        ids = model(detector.standardize(features[some]), class_ids[some]).code_ids  # (B, levels, L)
+        ids = model(detector.standardize(features[some]), parts[some]).code_ids  # (B, levels, L)
         for level, row in enumerate(ids.unbind(1)):
-            used[level, model.switch(class_ids[some])[:, None], row] = True
+            used[level, model.switch(parts[some])[:, None], row] = True
     share = used.float().mean(2)[:, used.any(2).any(0)]
     return float(share.min())
 

@@ -83,6 +83,15 @@ def parser() -> argparse.ArgumentParser:
                        help="default: hvq; its network without codebooks, or with dropout in their place; or a rival: "
                        "nearest patch, residual codebooks, mean of the place, PCA of the picture")  # fmt: skip
     train.add_argument("--backbone", metavar="NAME", help="a timm model; default: the preset's")
+    shape = train.add_mutually_exclusive_group()
+    shape.add_argument("--fit", choices=["squeeze", "letterbox"],
+                       help="how an image becomes a square: squeezed (the default), or with its shape kept and its "
+                       "edges repeated")  # fmt: skip
+    shape.add_argument("--tiles", type=int, nargs="?", const=0, metavar="PIXELS",
+                       help="or cut images into overlapping squares of so many pixels a side; by default of the "
+                       "image's shorter side; hvq data check suggests a size")  # fmt: skip
+    train.add_argument("--overlap", type=float, metavar="SHARE",
+                       help="of a tile that the next one shows too, at least; default: 0.25")  # fmt: skip
     train.add_argument("--codes", type=int, metavar="K", help="prototypes a level and class; more, if normal images "
                        "of a class differ much, at a cost in memory; default: the preset's")  # fmt: skip
     train.add_argument("--minutes", type=float, metavar="M", help="train for M minutes instead of a number of steps")
@@ -157,8 +166,12 @@ def settings(options: argparse.Namespace) -> Config:
 
     from hvqlib.config import PRESETS
 
-    names = ("method", "backbone", "codes", "steps", "seed", "precision")
+    names = ("method", "backbone", "fit", "overlap", "codes", "steps", "seed", "precision")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if options.tiles is not None:
+        given |= {"fit": "tiles", "tile": options.tiles}
+    elif options.overlap is not None:
+        raise InputError("--overlap goes with --tiles.")
     if "steps" in given:
         given["epochs"] = 0
     return replace(PRESETS[options.preset], **given)

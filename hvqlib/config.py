@@ -25,6 +25,9 @@ class Config:
     backbone: str = "tf_efficientnet_lite0"
     image_size: int = 224  # pixels a side
     grid: int = 14  # tokens a side; L = grid * grid
+    fit: Literal["squeeze", "letterbox", "tiles"] = "squeeze"  # to a square; padded to one; cut into overlapping ones
+    tile: int = 0  # side of a tile, in pixels of the image; 0: the image's shorter side
+    overlap: float = 0.25  # share of a tile that the next one shows too, at least
     pooling: Literal["area", "bilinear"] = "area"  # a cell is the mean of what it covers, or sampled, as released
 
     # Transformer (section 3.1)
@@ -90,6 +93,10 @@ class Config:
         for name in (*sizes, "bank", "components", "rank"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
+        if self.tile < 0 or not 0 <= self.overlap <= 0.9:
+            raise InputError(
+                f"tile is {self.tile}, overlap {self.overlap}; they must be 0 or more, overlap at most .9."
+            )
         if not 1 <= self.stages <= 3:
             raise InputError(f"stages is {self.stages}; it must be 1, 2 or 3.")
         if not 0 <= self.bottleneck < 1:

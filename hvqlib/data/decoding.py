@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from hvqlib.errors import InputError
 
@@ -110,6 +110,18 @@ def pages(path: str | Path) -> int:
     """Count the pages, or pictures of a film, in a readable file; the first is read. Previews and layers are none."""
     with Image.open(path) as image:
         return getattr(image, "n_frames", 1) if image.format not in ("MPO", "PSD") else 1
+
+
+def upright_size(source: Source) -> tuple[int, int]:
+    """Read the width and height of an upright image from its header. Raises InputError where it has none."""
+    if not isinstance(source, Image.Image):
+        try:
+            with open(source, "rb") as file, Image.open(file) as image:
+                return upright_size(image)
+        except Exception as error:
+            raise InputError(f"The image '{source}' cannot be read: replace it ({error}).") from error
+    width, height = source.size
+    return (height, width) if source.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8) else (width, height)
 
 
 def name_of(source: Source) -> str:

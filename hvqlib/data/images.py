@@ -9,13 +9,28 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from hvqlib.data.decoding import Source, White, decode, eight_bits, name_of
+from hvqlib.data.decoding import Source, White, decode, eight_bits, name_of, upright_size
 from hvqlib.data.layouts import Sample
 from hvqlib.data.listing import images
 from hvqlib.errors import InputError
 
 Picture = Source | np.ndarray  # a file, or an image that is in memory already
 LABELS = 16  # distinct values of a mask, at most, that number its regions
+
+
+class Tile(NamedTuple):
+    """Name a part of an image: left, top, right, bottom in pixels. Beyond the image its edge is repeated."""
+
+    image: Picture
+    box: tuple[int, int, int, int]
+
+    def of(self, pixels: np.ndarray) -> np.ndarray:
+        """Cut the tile (h, w, 3) out of the image's pixels (H, W, 3)."""
+        left, top, right, bottom = self.box
+        height, width = pixels.shape[:2]
+        inside = pixels[max(0, top) : bottom, max(0, left) : right]
+        rim = (max(0, -top), max(0, bottom - height)), (max(0, -left), max(0, right - width)), (0, 0)
+        return np.pad(inside, rim, mode="edge")
 
 
 def read_image(source: Picture, white: White = None) -> np.ndarray:
@@ -43,6 +58,14 @@ def read_image(source: Picture, white: White = None) -> np.ndarray:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return np.array(image.convert("RGB"))  # a copy: torch wants writable memory
+
+
+def size_of(picture: Picture) -> tuple[int, int]:
+    """Read the width and height of an upright image; of a file only the header. Raises InputError as `read_image`."""
+    if isinstance(picture, np.ndarray):
+        height, width = read_image(picture).shape[:2]
+        return width, height
+    return upright_size(picture)
 
 
 def read_mask(sample: Sample, size: int) -> np.ndarray:

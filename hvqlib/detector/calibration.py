@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hvqlib.config import Config
-from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.level import FLOOR, level, level_images
+from hvqlib.detector.tiling import Tiles, Tiling
 from hvqlib.errors import InputError
 from hvqlib.false_alarms import CONFIDENCE, images_needed, least_rate
 
+AT_ONCE = 32  # images whose maps are made at once: at full size they are large
 STRENGTH = 20  # images: with that many, a place's own mean and spread count as much as the whole map's
 
 
@@ -24,10 +25,10 @@ class Calibration:
     """Hold the normal signals of a run, and what held-out normal images score with them."""
 
     names: tuple[str, ...]  # of the S signals
-    mean: Tensor  # (classes, S, H, W)
-    spread: Tensor  # (classes, S, H, W), above 0
-    class_mean: Tensor  # (classes, S), the same for the map as a whole
-    class_spread: Tensor  # (classes, S)
+    mean: Tensor  # (parts, S, H, W); there are as many parts as classes, unless images are cut (see `tiling`)
+    spread: Tensor  # (parts, S, H, W), above 0
+    class_mean: Tensor  # (parts, S), the same for the map as a whole
+    class_spread: Tensor  # (parts, S)
     image_mean: Tensor  # (classes,), of the scores of normal images
     image_spread: Tensor  # (classes,)
     map_mean: Tensor  # (classes,), of the scores that their maps alone give
@@ -47,11 +48,14 @@ class Calibration:
         held: Tensor,
         classes: int,
         pictures: Tensor | None = None,
+        tiles: Tiles | None = None,
+        tiling: Tiling | None = None,
     ) -> Calibration:
         """Calibrate from the signals of normal images, each (N, H, W), their classes (N,) and which were held out (N,).
 
         `pictures` (N,) measure each picture as a whole; when not given, or with `config.picture` off, the maps alone
-        make the score.
+        make the score. Of images that were cut, `tiles` by a `tiling`, signals are those of the M tiles, each
+        (M, H, W).
 
         A pattern of mean and variance over places comes from the images trained on, which are many, smoothed 3 x 3
         and drawn towards the map's own mean and variance (by a weight of n / (n + 20) for n images: of few images a
@@ -62,20 +66,24 @@ class Calibration:
         """
         names = tuple(signals)
         first = signals[names[0]]  # (N, H, W)
-        shape = (classes, len(names), *first.shape[1:])
+        tiles = tiles or Tiles([], torch.arange(len(class_ids)))
+        tiling = tiling or Tiling(config, [(1, 1)] * classes)
+        of = tiles.image
+        parts = tiling.part_ids(tiles, class_ids)  # (M,)
+        shape = (tiling.parts, len(names), *first.shape[1:])
         mean, spread = first.new_zeros(shape), first.new_ones(shape)
         levels = level_images(class_ids, held)
         ratio = first.new_ones(shape[:2])
-        present = class_ids.unique().tolist()
+        present = parts.unique().tolist()
         for c in present:
-            fitted, kept = (_stack(signals, names, (class_ids == c) & which) for which in (~held, levels))
+            fitted, kept = (_stack(signals, names, (parts == c) & which[of]) for which in (~held, levels))
             if len(kept):
                 ratio[c] = (kept.mean((0, 2, 3)) + FLOOR) / (fitted.mean((0, 2, 3)) + FLOOR)
-        measured = class_ids[levels].unique()
+        measured = parts[levels[of]].unique()
         for c in present:
             if len(measured) and c not in measured:
                 ratio[c] = ratio[measured].mean(0)  # as of the other classes
-            fitted = _stack(signals, names, (class_ids == c) & ~held)
+            fitted = _stack(signals, names, (parts == c) & ~held[of])
             weight = len(fitted) / (len(fitted) + STRENGTH)
             variance = fitted.var(0, correction=0)
             for goal, source in ((mean, fitted.mean(0)), (spread, variance)):
@@ -91,12 +99,15 @@ class Calibration:
         self = cls(names, mean, spread, mean.mean((2, 3)), class_spread, **of_scores,
                    scores=first.new_zeros(0), peaks=first.new_zeros(0), promises=promising.any())  # fmt: skip
         # Images trained on are raised to the level of unseen ones.
-        raise_by = torch.where(held[:, None], 1.0, ratio[class_ids])[:, :, None, None]  # (N, S, 1, 1)
-        scores, peaks, size = first.new_empty(len(first)), first.new_empty(len(first)), (config.image_size,) * 2
-        for p in torch.arange(len(first)).split(64):  # maps at full size are large
+        raise_by = torch.where(held[of][:, None], 1.0, ratio[parts])[:, :, None, None]  # (M, S, 1, 1)
+        scores, peaks = first.new_empty(len(class_ids)), first.new_empty(len(class_ids))
+        for start in range(0, len(scores), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            p = tiles.rows(some)
             raised = {name: raise_by[p, i] * signals[name][p] for i, name in enumerate(names)}
-            maps = upsample(self.combine(raised, class_ids[p], config), size)
-            scores[p], peaks[p] = image_score(maps), maps.amax((1, 2))
+            combined = self.combine(raised, parts[p], config)
+            maps, scores[some] = tiles.take(some).join(combined, config.image_size)
+            peaks[some] = maps.amax((1, 2))
         self.map_mean, self.map_spread = level(scores, class_ids, held, classes)
         if pictures is not None and config.picture:
             self.picture_mean, self.picture_spread = level(pictures, class_ids, held, classes)
@@ -111,13 +122,14 @@ class Calibration:
     def combine(
         self,
         signals: Mapping[str, Tensor],
-        class_ids: Tensor,
+        part_ids: Tensor,
         config: Config,
         score: str | None = None,
         normalize: bool | None = None,
     ) -> Tensor:
         """Combine signals, each (B, H, W), into one map (B, H, W), in spreads of normal signals; higher is worse.
 
+        Of images that are cut, B are their tiles, and `part_ids` say what each shows; else `part_ids` are the classes.
         `score` and `normalize` are the configuration's when not given. Signals are first measured from their normal
         mean in units of their normal spread: at each place, or with `normalize` off over the whole map.
         """
@@ -126,15 +138,15 @@ class Calibration:
         chosen = torch.stack([signals[name] for name in weights], 1)  # (B, S', H, W): an unused signal can do no harm
         used = [self.names.index(name) for name in weights]
         if normalize and (score or config.score) != "released":  # as released: without a place's own mean
-            mean, spread = self.mean[class_ids][:, used], self.spread[class_ids][:, used]
+            mean, spread = self.mean[part_ids][:, used], self.spread[part_ids][:, used]
         else:
-            mean = self.class_mean[class_ids][:, used, None, None]
-            spread = self.class_spread[class_ids][:, used, None, None]
+            mean = self.class_mean[part_ids][:, used, None, None]
+            spread = self.class_spread[part_ids][:, used, None, None]
         away = ((chosen - mean) / spread).clamp(-1e6, 1e6)
         return (away * chosen.new_tensor(list(weights.values()))[:, None, None]).sum(1)
 
     def normal(self, name: str) -> tuple[Tensor, Tensor]:
-        """Give the normal mean and spread, (classes, H, W) each, of the signal of that name."""
+        """Give the normal mean and spread, (parts, H, W) each, of the signal of that name."""
         return self.mean[:, self.names.index(name)], self.spread[:, self.names.index(name)]
 
     def join(self, scores: Tensor, pictures: Tensor, class_ids: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from hvqlib.detector.tiling import Tiles
+
 MARGIN = 2.0  # times the distance of the held-out image furthest out: beyond it lies a stranger ...
 FEW = 10  # ... or that much more, when only so many images were held out
 
@@ -32,9 +34,15 @@ class ClassCentroids(nn.Module):
         self.register_buffer("whiten", torch.eye(channels))
         self.register_buffer("limit", torch.tensor(float("inf")))
 
-    def fit(self, features: Tensor | Sequence[Tensor], class_ids: Tensor, held: Tensor) -> None:
-        """Measure standardised training features (N, C, H, W) of classes (N,); those `held` (N,) set the limit only."""
-        vectors = torch.stack([f.mean((1, 2)) for f in features])  # (N, C)
+    def fit(
+        self, features: Tensor | Sequence[Tensor], class_ids: Tensor, held: Tensor, tiles: Tiles | None = None
+    ) -> None:
+        """Measure standardised training features (N, C, H, W) of classes (N,); those `held` (N,) set the limit only.
+
+        Of images that were cut into M `tiles`, features are (M, C, H, W).
+        """
+        vectors = torch.stack([f.mean((1, 2)) for f in features])
+        vectors = vectors if tiles is None else tiles.mean(vectors)  # (N, C)
         for c in class_ids.unique().tolist():
             self.centroids[c] = vectors[(class_ids == c) & ~held].mean(0)
         within = (vectors - self.centroids[class_ids])[~held]
@@ -48,9 +56,13 @@ class ClassCentroids(nn.Module):
         away = (vectors[:, None] - self.centroids) @ self.whiten  # (B, classes, C)
         return away.square().sum(2).sqrt()
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Guess the class ids (B,) of features (B, C, H, W), and how far out they are (B,); above 1 is a stranger."""
-        nearest = self.distances(features.mean((2, 3))).min(1)
+    def forward(self, features: Tensor, tiles: Tiles | None = None) -> tuple[Tensor, Tensor]:
+        """Guess the class ids (B,) of features (B, C, H, W), and how far out they are (B,); above 1 is a stranger.
+
+        Features of M `tiles`, (M, C, H, W), are averaged over those of an image.
+        """
+        vectors = features.mean((2, 3))
+        nearest = self.distances(vectors if tiles is None else tiles.mean(vectors)).min(1)
         return nearest.indices, nearest.values / self.limit
 
 

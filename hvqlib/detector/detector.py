@@ -13,12 +13,12 @@ from torch import Tensor
 from hvqlib.config import Config
 from hvqlib.data.decoding import White
 from hvqlib.data.images import Picture, read_image
-from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.calibration import Calibration, signal_weights
 from hvqlib.detector.class_guess import ClassCentroids
 from hvqlib.detector.prediction import CHUNK, ClassNames, Prediction, given_classes
 from hvqlib.detector.reading import Method, Reading
 from hvqlib.detector.run_folder import build_model, load_weights, read_checkpoint, read_run, under_prefix
+from hvqlib.detector.tiling import Tiles, Tiling
 from hvqlib.errors import InputError
 from hvqlib.features.backbone import Backbone
 from hvqlib.features.extraction import features_of_images
@@ -29,14 +29,17 @@ from hvqlib.processes import pick_device
 
 @dataclass
 class Look:
-    """Hold what lies between N images and their scores; tensors on the CPU."""
+    """Hold what lies between N images and their scores; tensors on the CPU.
+
+    They were cut into M tiles; M is N and a tile its image where images are seen whole.
+    """
 
     class_ids: Tensor  # (N,), given or inferred
-    features: Tensor  # (N, C, H, W), standardised
-    reconstruction: Tensor | None  # (N, C, H, W); None for a method that rebuilds nothing
-    code_ids: dict[str, Tensor]  # by level, "top", "level 3", ...: each (N, L); {} without codebooks
-    code_distances: dict[str, Tensor]  # by level: distance from each token to its code, each (N, L)
-    signals: dict[str, Tensor]  # by name, "residual", "covariance", "top", "level 3", ...: each (N, H, W)
+    features: Tensor  # (M, C, H, W), standardised
+    reconstruction: Tensor | None  # (M, C, H, W); None for a method that rebuilds nothing
+    code_ids: dict[str, Tensor]  # by level, "top", "level 3", ...: each (M, L); {} without codebooks
+    code_distances: dict[str, Tensor]  # by level: distance from each token to its code, each (M, L)
+    signals: dict[str, Tensor]  # by name, "residual", "covariance", "top", "level 3", ...: each (M, H, W)
     picture: Tensor  # (N,), measure of the residual as a whole
     anomaly_map: Tensor  # (N, S, S)
     score: Tensor  # (N,)
@@ -65,12 +68,14 @@ class Detector:
     model: Method
     reading: Reading
     calibration: Calibration
+    tiling: Tiling
     white: White = None  # full brightness of images of more than 8 bits, as for `read_image`
 
     @classmethod
     def load(cls, run: str | Path, device: str | None = None) -> Detector:
         """Read a run folder. Raises InputError when it is not finished or does not fit this machine's backbone."""
-        config, classes, channels, fingerprint, white = read_run(Path(run))
+        config, classes, channels, fingerprint, white, layouts = read_run(Path(run))
+        tiling = Tiling(config, layouts or [(1, 1)] * len(classes))
         tensors, state = read_checkpoint(Path(run))
         if not state["done"]:
             raise InputError(f"The training in {run} is not finished: resume it with hvq train ... --resume.")
@@ -79,13 +84,13 @@ class Detector:
             raise InputError(
                 f"{run} was trained on other weights of {config.backbone} than this machine has: train again."
             )
-        model = build_model(config, channels, len(classes))
+        model = build_model(config, channels, tiling.parts)
         load_weights(model, tensors, Path(run))
         guess = ClassCentroids(channels, len(classes))
         guess.load_state_dict(under_prefix(tensors, "guess."))
         standardize = Standardize(channels)
         standardize.load_state_dict(under_prefix(tensors, "standardize."))
-        reading = Reading(config, channels, len(classes))
+        reading = Reading(config, channels, tiling.parts)
         load_weights(reading, tensors, Path(run), "reading.")
         chosen = pick_device(device)
         for module in (backbone, standardize, guess, model, reading):
@@ -93,7 +98,7 @@ class Detector:
         on_maps = ("mean", "spread", "class_mean", "class_spread")  # the rest are a few numbers, which stay on the CPU
         normal = {n: t.to(chosen) if n in on_maps else t for n, t in under_prefix(tensors, "calibration.").items()}
         calibration = Calibration(reading.names(model), **normal)
-        return cls(config, classes, backbone, standardize, guess, model, reading, calibration, white)
+        return cls(config, classes, backbone, standardize, guess, model, reading, calibration, tiling, white)
 
     @property
     def usual_rate(self) -> float | None:
@@ -154,18 +159,20 @@ class Detector:
     ) -> Look:
         """Show what lies between N images and their scores. Parameters as for :meth:`judge`."""
         looks: list[dict] = []
-        for features, ids in self._batches(images, class_names, cache):
-            signals, picture = self.reading(self.model, features, ids)
-            some = self._judged(signals, picture, ids, torch.zeros(len(ids)))
+        for features, ids, tiles in self._batches(images, class_names, cache):
+            parts = self.tiling.part_ids(tiles, ids)
+            signals, lengths = self.reading(self.model, features, parts)
+            some = self._judged(signals, lengths, ids, torch.zeros(len(ids)), tiles)
             rebuilt, code_ids, distances = None, {}, {}
             if isinstance(self.model, HVQTrans):
-                output = self.model(features, ids)
+                output = self.model(features, parts)
                 rebuilt = output.reconstruction
                 quantizers = self.model.quantizer.quantizers if self.model.quantizer else ()
                 for level, (name, quantizer) in enumerate(zip(self.model.level_names, quantizers, strict=True)):
                     code_ids[name] = output.code_ids[:, level]  # type: ignore[index]  # there are codebooks
-                    codes = quantizer.lookup(code_ids[name], self.model.switch(ids))
+                    codes = quantizer.lookup(code_ids[name], self.model.switch(parts))
                     distances[name] = torch.linalg.vector_norm(output.tokens[level].float() - codes, dim=2)
+            picture = tiles.length(lengths)
             made = Look(ids, features, rebuilt, code_ids, distances, signals, picture, some.maps, some.scores)
             looks.append(vars(made))
         if not looks:
@@ -173,12 +180,16 @@ class Detector:
         return Look(**{name: _join([one[name] for one in looks]) for name in looks[0]})
 
     def pixels(self, images: Sequence[Picture]) -> Tensor:
-        """Turn N images into what the backbone sees: pixels (N, 3, S, S), resized and normalised."""
+        """Turn N images, each squeezed to a square, into what the backbone sees: pixels (N, 3, S, S), normalised."""
         return torch.stack([self.backbone.preprocess(read_image(image, self.white)) for image in images])
 
     def features(self, images: Sequence[Picture], cache: str | Path | None = None, progress: bool = False) -> Tensor:
-        """Compute the standardised features (N, C, H, W) of N images, or read what a `cache` keeps of them."""
-        features = features_of_images(self.backbone, images, cache, progress, self.white)
+        """Compute the standardised features (M, C, H, W) of N images, or read what a `cache` keeps of them.
+
+        M is N unless images are cut into tiles.
+        """
+        pictures = self.tiling.cut(images).pictures
+        features = features_of_images(self.backbone, pictures, cache, progress, self.white)
         return self.standardize(features[:].to(self.device))
 
     @torch.no_grad()
@@ -206,26 +217,39 @@ class Detector:
         Parameters as for :meth:`judge` and :meth:`anomaly_maps`. The whole picture counts in the run's own score; with
         another `score`, or `normalize`, the map alone makes the image score.
         """
-        for features, ids in self._batches(images, class_names, cache, progress):
-            yield self.read(features, ids, score, normalize)
+        for features, ids, tiles in self._batches(images, class_names, cache, progress):
+            yield self.read(features, ids, score, normalize, tiles)
 
-    def read(self, features: Tensor, ids: Tensor, score: str | None = None, normalize: bool | None = None) -> Judged:
-        """Read standardised features (B, C, H, W) of class ids (B,). Parameters as for :meth:`anomaly_maps`."""
+    def read(
+        self,
+        features: Tensor,
+        ids: Tensor,
+        score: str | None = None,
+        normalize: bool | None = None,
+        tiles: Tiles | None = None,
+    ) -> Judged:
+        """Read standardised features (B, C, H, W) of class ids (B,); of images cut into M `tiles`, (M, C, H, W).
+
+        Parameters as for :meth:`anomaly_maps`.
+        """
+        tiles = tiles or Tiles([], torch.arange(len(ids)))
         wanted = signal_weights(self.config, self.calibration.names, score)
-        signals, pictures = self.reading(self.model, features, ids, wanted)
-        return self._judged(signals, pictures, ids, self.guess(features)[1], score, normalize)
+        signals, lengths = self.reading(self.model, features, self.tiling.part_ids(tiles, ids), wanted)
+        return self._judged(signals, lengths, ids, self.guess(features, tiles)[1], tiles, score, normalize)
 
     def _judged(
         self,
         signals: dict[str, Tensor],
-        pictures: Tensor,
+        lengths: Tensor,
         ids: Tensor,
         strangeness: Tensor,
+        tiles: Tiles,
         score: str | None = None,
         normalize: bool | None = None,
     ) -> Judged:
-        maps = self._enlarge(self.calibration.combine(signals, ids, self.config, score, normalize))
-        scores, pictures, ids = image_score(maps).cpu(), pictures.cpu(), ids.cpu()
+        combined = self.calibration.combine(signals, self.tiling.part_ids(tiles, ids), self.config, score, normalize)
+        maps, scores = tiles.join(combined, self.config.image_size)
+        scores, pictures, ids = scores.cpu(), tiles.length(lengths).cpu(), ids.cpu()
         spots, away = self.calibration.map_away(scores, ids), self.calibration.picture_away(pictures, ids)
         if not self.config.picture:
             away = torch.zeros_like(away)
@@ -235,19 +259,20 @@ class Detector:
 
     def _batches(
         self, images: Sequence[Picture], class_names: ClassNames, cache: str | Path | None, progress: bool = False
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Standardised features (B, C, H, W) and class ids (B,), a batch after another."""
+    ) -> Iterator[tuple[Tensor, Tensor, Tiles]]:
+        """Standardised features (M, C, H, W), class ids (B,) and tiles of B images, a batch after another."""
         given = torch.tensor(given_classes(images, class_names, self.classes), dtype=torch.long)
         for start in range(0, len(images), CHUNK):
-            some = slice(start, start + CHUNK)
-            features = features_of_images(self.backbone, images[some], cache, progress, self.white)[:]
-            rows = zip(*(part.split(self.config.batch_size) for part in (features, given[some])), strict=True)
-            for batch, ids in rows:
-                batch, ids = self.standardize(batch.to(self.device)), ids.to(self.device)
-                yield batch, torch.where(ids < 0, self.guess(batch)[0], ids) if (ids < 0).any() else ids
-
-    def _enlarge(self, maps: Tensor) -> Tensor:
-        return upsample(maps, (self.config.image_size, self.config.image_size))
+            chunk, asked = self.tiling.cut(images[start : start + CHUNK]), given[start : start + CHUNK]
+            each = len(chunk.pictures) / len(asked)  # tiles an image, on average
+            for first in range(0, len(asked), at_once := max(1, int(CHUNK / each))):
+                some, ids = chunk.take(slice(first, first + at_once)), asked[first : first + at_once]
+                features = features_of_images(self.backbone, some.pictures, cache, progress, self.white)[:]
+                for begin in range(0, len(ids), step := max(1, int(self.config.batch_size / each))):
+                    mine = slice(begin, begin + step)
+                    batch, tiles = self.standardize(features[some.rows(mine)].to(self.device)), some.take(mine)
+                    known = ids[mine].to(self.device)
+                    yield batch, torch.where(known < 0, self.guess(batch, tiles)[0], known), tiles
 
 
 def _join(parts: list) -> Any:

@@ -85,6 +85,8 @@ def export_onnx(run: Path, out: Path, data: Path) -> dict[str, float]:
     train = load_dataset(data).train
     paths = [train[i].path for i in np.linspace(0, len(train) - 1, min(len(train), MOST_IMAGES)).round().astype(int)]
     detector = Detector.load(run, "cpu")
+    if detector.config.fit != "squeeze":
+        raise InputError(f"{run} sees images by {detector.config.fit}, which cannot be exported to ONNX: use --run.")
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
         made = Path(beside, "content")

@@ -37,19 +37,30 @@ def build_model(config: Config, channels: int, classes: int) -> HVQTrans | Rival
     return METHODS[config.method](config, channels, classes)
 
 
+Layouts = tuple[tuple[int, int], ...] | None  # rows and columns of tiles of each class; None where images are not cut
+
+
 def write_run(
-    out: Path, config: Config, classes: tuple[str, ...], channels: int, fingerprint: str, white: White = None
+    out: Path,
+    config: Config,
+    classes: tuple[str, ...],
+    channels: int,
+    fingerprint: str,
+    white: White = None,
+    layouts: Layouts = None,
 ) -> None:
     """Write `config.json`: what the run is, fixed from its first moment. `white` is as for `read_image`."""
     description = {"format": FORMAT, "classes": list(classes), "channels": channels,
                    "backbone_fingerprint": fingerprint, "config": asdict(config)}  # fmt: skip
     if white is not None:
         description["white"] = white
+    if layouts is not None:
+        description["layouts"] = layouts
     write_atomic(out / "config.json", (json.dumps(description, indent=2) + "\n").encode())
 
 
-def read_run(run: Path) -> tuple[Config, tuple[str, ...], int, str, White]:
-    """Read what :func:`write_run` wrote: configuration, class names, channels, fingerprint of the backbone, white."""
+def read_run(run: Path) -> tuple[Config, tuple[str, ...], int, str, White, Layouts]:
+    """Read what :func:`write_run` wrote, in the order of its parameters."""
     path = Path(run) / "config.json"
     try:
         run_is = json.loads(path.read_text(encoding="utf-8"))
@@ -57,7 +68,8 @@ def read_run(run: Path) -> tuple[Config, tuple[str, ...], int, str, White]:
             raise InputError(f"{path} has format {run_is['format']}, this version reads {FORMAT}: train again.")
         config = Config.from_dict(run_is["config"])
         white = run_is.get("white")  # runs of images of 8 bits have none
-        return config, tuple(run_is["classes"]), run_is["channels"], run_is["backbone_fingerprint"], white
+        layouts = tuple((rows, columns) for rows, columns in run_is["layouts"]) if "layouts" in run_is else None
+        return config, tuple(run_is["classes"]), run_is["channels"], run_is["backbone_fingerprint"], white, layouts
     except FileNotFoundError:
         raise InputError(f"{run} holds no run (no config.json): give the --out folder of a training.") from None
     except InputError:

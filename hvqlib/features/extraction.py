@@ -8,11 +8,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from hvqlib import processes
 from hvqlib.data.decoding import White
-from hvqlib.data.images import Picture, read_image
+from hvqlib.data.images import Picture, Tile, read_image
 from hvqlib.errors import InputError
 from hvqlib.features.backbone import Backbone
 from hvqlib.features.feature_file import FeatureFile, Features
@@ -24,7 +25,7 @@ BATCH = 16  # images that go through an accelerator at once
 
 def features_of_images(
     backbone: Backbone,
-    images: Sequence[Picture],
+    images: Sequence[Picture | Tile],
     cache: str | Path | None = None,
     progress: bool = False,
     white: White = None,
@@ -33,7 +34,7 @@ def features_of_images(
 
     Parameters
     ----------
-    images : N files; or PIL images and arrays (H, W, 3) uint8, whose features are not kept.
+    images : N files, or tiles of files; or PIL images and arrays (H, W, 3) uint8, whose features are not kept.
     cache : folder of the file in which the features of image files are kept (see `stored_features`); None keeps
         nothing. A folder that refuses gives one warning.
     progress : show a bar on stderr.
@@ -45,7 +46,7 @@ def features_of_images(
     Of several processes on a machine one computes what is to be kept, while the others wait. Raises InputError where an
     image cannot be read.
     """
-    files = [image for image in images if isinstance(image, str | Path)]
+    files = [image for image in images if isinstance(_whole(image), str | Path)]
     stored = None
     if cache is not None and len(files) == len(images):
         for turn in (0, 1):
@@ -65,7 +66,7 @@ def features_of_images(
 
 
 def stored_features(
-    backbone: Backbone, paths: Sequence[str | Path], cache: str | Path, progress: bool = False, white: White = None
+    backbone: Backbone, paths: Sequence[Picture | Tile], cache: str | Path, progress: bool = False, white: White = None
 ) -> Features:
     """Keep the features (N, C, g, g) of image files on disk: computed where they are not there yet.
 
@@ -88,7 +89,7 @@ def stored_features(
 
 
 def _compute(
-    backbone: Backbone, images: Sequence[Picture], which: Sequence[int], progress: bool, white: White
+    backbone: Backbone, images: Sequence[Picture | Tile], which: Sequence[int], progress: bool, white: White
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     """Yield indices, of `which`, and their features (b, C, g, g), a batch at a time."""
     from tqdm.auto import tqdm
@@ -96,18 +97,38 @@ def _compute(
     device = next(backbone.parameters()).device
     step = 1 if device.type == "cpu" else BATCH  # one by one is as fast there, and the bits never depend on neighbours
     done = len(images) - len(which)
+    last: Picture | None = None  # decoded once for all its tiles
+    pixels = np.empty(0)
+
+    def read(image: Picture | Tile) -> np.ndarray:
+        nonlocal last, pixels
+        if not isinstance(image, Tile):
+            return read_image(image, white)
+        if image.image is not last:
+            last, pixels = image.image, read_image(image.image, white)
+        return image.of(pixels)
+
     with tqdm(total=len(images), initial=done, desc="features", unit="image", disable=not progress) as bar:
         for start in range(0, len(which), step):
             batch = list(which[start : start + step])
-            pixels = torch.stack([backbone.preprocess(read_image(images[i], white)) for i in batch])
+            seen = torch.stack([backbone.preprocess(read(images[i])) for i in batch])
             with torch.no_grad():  # not inference_mode: its tensors could not be trained on
-                values = backbone(pixels.to(device)).cpu()
+                values = backbone(seen.to(device)).cpu()
             yield batch, values
             bar.update(len(batch))
 
 
-def _key(path: str | Path) -> bytes:
+def _whole(image: Picture | Tile) -> Picture:
+    return image.image if isinstance(image, Tile) else image
+
+
+def _key(image: Picture | Tile) -> bytes:
+    path = _whole(image)
+    assert isinstance(path, str | Path)
     try:
-        return hashlib.sha256(Path(path).read_bytes()).digest()
+        digest = hashlib.sha256(Path(path).read_bytes())
     except OSError as error:
         raise InputError(f"The image '{path}' cannot be read: replace it ({error}).") from error
+    if isinstance(image, Tile):
+        digest.update(repr(image.box).encode())
+    return digest.digest()

@@ -20,6 +20,7 @@ from hvqlib.detector.level import level_images
 from hvqlib.detector.prediction import Prediction
 from hvqlib.detector.reading import Method, Reading
 from hvqlib.detector.run_folder import read_checkpoint, read_run, with_prefix, write_checkpoint, write_run
+from hvqlib.detector.tiling import Tiles, Tiling
 from hvqlib.errors import InputError
 from hvqlib.features.feature_file import Features
 from hvqlib.files import write_atomic
@@ -60,13 +61,21 @@ class TrainedOn:
 
 
 def calibrated(
-    config: Config, model: Method, features: Tensor | Features, class_ids: Tensor, held: Tensor, classes: int
+    config: Config,
+    model: Method,
+    features: Tensor | Features,
+    class_ids: Tensor,
+    held: Tensor,
+    tiling: Tiling,
+    tiles: Tiles,
 ) -> tuple[Reading, Calibration]:
-    """Fit how a trained model is read to standardised features (N, C, H, W) of its training images."""
+    """Fit how a trained model is read to standardised features (M, C, H, W) of the tiles of its training images."""
     device = next(iter(model.state_dict().values())).device
-    reading = Reading(config, features.shape[1], classes).to(device)
-    signals, pictures = reading.fit(model, features, class_ids, held, config.batch_size)
-    return reading, Calibration.fit(config, signals, class_ids, held, classes, pictures)
+    reading = Reading(config, features.shape[1], tiling.parts).to(device)
+    parts = tiling.part_ids(tiles, class_ids)
+    signals, lengths = reading.fit(model, features, parts, held[tiles.image], config.batch_size)
+    pictures, classes = tiles.length(lengths), len(tiling.layouts)
+    return reading, Calibration.fit(config, signals, class_ids, held, classes, pictures, tiles, tiling)
 
 
 def recalibrate(
@@ -81,10 +90,12 @@ def recalibrate(
     if trained:
         raise InputError(f"{', '.join(sorted(trained))} cannot be changed without training: {', '.join(READ_BY)} can.")
     config = replace(detector.config, **changes)
-    features = detector.features([sample.path for sample in dataset.train], cache).cpu()
+    paths = [sample.path for sample in dataset.train]
+    features = detector.features(paths, cache).cpu()
     class_ids = torch.tensor([detector.classes.index(sample.class_name) for sample in dataset.train])
     held = held_out(class_ids, config.holdout, config.seed)
-    reading, calibration = calibrated(config, detector.model, features, class_ids, held, len(detector.classes))
+    tiling, tiles = detector.tiling, detector.tiling.cut(paths)
+    reading, calibration = calibrated(config, detector.model, features, class_ids, held, tiling, tiles)
     return replace(detector, config=config, reading=reading.eval(), calibration=calibration)
 
 
@@ -131,8 +142,9 @@ def add_images(
     ids, held = torch.tensor(now.class_ids), torch.tensor(now.held)
     features = old.features(now.paths, cache).cpu()
     guess = type(old.guess)(features.shape[1], len(old.classes))
-    guess.fit(features, ids, held)
-    reading, calibration = calibrated(old.config, old.model, features, ids, held, len(old.classes))
+    tiles = old.tiling.cut(now.paths)
+    guess.fit(features, ids, held, tiles)
+    reading, calibration = calibrated(old.config, old.model, features, ids, held, old.tiling, tiles)
     tensors, state = read_checkpoint(run)
     kept = {key: value for key, value in tensors.items() if not key.startswith(("guess.", "reading.", "calibration."))}
     normal = {f"calibration.{key}": value for key, value in calibration.tensors().items()}

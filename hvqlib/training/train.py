@@ -17,6 +17,7 @@ from hvqlib.data.dataset import AnomalyDataset
 from hvqlib.data.decoding import find_white
 from hvqlib.detector.class_guess import ClassCentroids
 from hvqlib.detector.run_folder import build_model, read_run, with_prefix, write_checkpoint, write_run
+from hvqlib.detector.tiling import Tiling
 from hvqlib.errors import InputError
 from hvqlib.features.backbone import Backbone
 from hvqlib.features.extraction import features_of_images
@@ -86,41 +87,46 @@ def train(
         backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling).to(chosen)
         paths = [sample.path for sample in dataset.train]
         white = find_white(paths)
-        description = (config, dataset.classes, backbone.channels, backbone.fingerprint, white)
+        class_ids = torch.tensor([sample.class_id for sample in dataset.train])
+        tiling = Tiling.measure(config, paths, class_ids, len(dataset.classes))
+        tiles = tiling.cut(paths)
+        layouts = tiling.layouts if config.fit == "tiles" else None
+        description = (config, dataset.classes, backbone.channels, backbone.fingerprint, white, layouts)
         if started and processes.rank() == 0 and (there := read_run(out)) != description:
             wanted, has = asdict(config), asdict(there[0])
             changed = [f"{name} {has[name]!r}, now {wanted[name]!r}" for name in has if has[name] != wanted[name]]
             what = "; ".join(changed) or "other classes, weights of the backbone, or brightest pixels"
             raise InputError(f"{out} was started with other settings ({what}): repeat them, or choose another --out.")
-        features = features_of_images(backbone, paths, cache, progress and processes.rank() == 0, white)
-        class_ids = torch.tensor([sample.class_id for sample in dataset.train])
+        features = features_of_images(backbone, tiles.pictures, cache, progress and processes.rank() == 0, white)
         del backbone
         held = held_out(class_ids, config.holdout, config.seed)  # what is fitted never sees these
-        standardize = Standardize.fit(features.take(~held) if isinstance(features, Features) else features[~held])
+        trained = ~held[tiles.image]
+        standardize = Standardize.fit(features.take(trained) if isinstance(features, Features) else features[trained])
         features = features.map(standardize) if isinstance(features, Features) else standardize(features)
 
         torch.manual_seed(config.seed)
-        model = build_model(config, features.shape[1], len(dataset.classes)).to(chosen)
+        model = build_model(config, features.shape[1], tiling.parts).to(chosen)
         if not started and processes.rank() == 0:
             write_run(out, *description)
             TrainedOn([str(path.resolve()) for path in paths], class_ids.tolist(), held.tolist()).write(out)
         guess = ClassCentroids(features.shape[1], len(dataset.classes))
-        guess.fit(features, class_ids, held)
+        guess.fit(features, class_ids, held, tiles)
         extra = with_prefix("standardize", standardize) | with_prefix("guess", guess)
-        seen = features.take(~held) if isinstance(features, Features) else features[~held]
+        seen = features.take(trained) if isinstance(features, Features) else features[trained]
+        shown = tiling.part_ids(tiles, class_ids)[trained]
 
         def calibrate() -> dict[str, Tensor]:
-            reading, calibration = calibrated(config, model, features, class_ids, held, len(dataset.classes))
+            reading, calibration = calibrated(config, model, features, class_ids, held, tiling, tiles)
             normal = {f"calibration.{name}": value for name, value in calibration.tensors().items()}
             return with_prefix("reading", reading) | normal
 
         if not isinstance(model, HVQTrans):
-            model.fit(seen, class_ids[~held])
+            model.fit(seen, shown)
             if processes.rank() == 0:
                 tensors = with_prefix("model", model) | extra | calibrate()
                 write_checkpoint(out, tensors, {"step": 1, "seconds": time.monotonic() - began, "done": True})
         else:
-            loop = TrainingLoop(model, seen, class_ids[~held], extra, calibrate, out, minutes, checkpoint_every, began)
+            loop = TrainingLoop(model, seen, shown, extra, calibrate, out, minutes, checkpoint_every, began)
             if started and processes.tell_all((out / "checkpoint.safetensors").exists()):
                 loop.restore()
             else:

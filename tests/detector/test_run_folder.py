@@ -24,12 +24,14 @@ from hvqlib.training.train import train
 def test_run_round_trip(tmp_path):
     about = (Config(seed=3), ("a", "b"), 192, "f" * 64)
     write_run(tmp_path, *about)
-    assert read_run(tmp_path) == (*about, None)  # as runs of 8-bit images always were
+    assert read_run(tmp_path) == (*about, None, None)  # as runs of 8-bit images always were
     assert "white" not in (tmp_path / "config.json").read_text()
     for white in (4095, 1.0):
         write_run(tmp_path, *about, white)
         read = read_run(tmp_path)
-        assert read == (*about, white) and type(read[-1]) is type(white)  # whole or floating-point pixels
+        assert read == (*about, white, None) and type(read[-2]) is type(white)  # whole or floating-point pixels
+    write_run(tmp_path, *about, None, ((1, 3), (2, 2)))
+    assert read_run(tmp_path) == (*about, None, ((1, 3), (2, 2)))  # of images that are cut into tiles
 
 
 def test_checkpoint_round_trip_is_exact(tmp_path):
