@@ -94,6 +94,7 @@ def _train(options: argparse.Namespace) -> None:
     from hvqlib.data.dataset import load_dataset
     from hvqlib.detector.detector import Detector
     from hvqlib.detector.run_folder import read_checkpoint
+    from hvqlib.detector.tiling import told_fit
     from hvqlib.false_alarms import told_shortage
     from hvqlib.files import data_folder
     from hvqlib.training.train import train
@@ -102,7 +103,7 @@ def _train(options: argparse.Namespace) -> None:
         raise InputError(f"--checkpoint-every is {options.checkpoint_every}; it must be 1 or more.")
     config, dataset = settings(options), load_dataset(options.data)
     if os.environ.get("RANK", "0") == "0":  # of several processes the first
-        print(dataset.told_left_out(), end="", file=sys.stderr)
+        print(dataset.told_left_out() + told_fit(config, dataset), end="", file=sys.stderr)
     train(
         config,
         dataset,

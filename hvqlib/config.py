@@ -94,9 +94,7 @@ class Config:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
         if self.tile < 0 or not 0 <= self.overlap <= 0.9:
-            raise InputError(
-                f"tile is {self.tile}, overlap {self.overlap}; they must be 0 or more, overlap at most .9."
-            )
+            raise InputError(f"tile is {self.tile}, overlap {self.overlap}: both 0 or more, overlap at most 0.9.")
         if not 1 <= self.stages <= 3:
             raise InputError(f"stages is {self.stages}; it must be 1, 2 or 3.")
         if not 0 <= self.bottleneck < 1:

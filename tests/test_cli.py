@@ -69,6 +69,25 @@ def test_rivals_and_resume(small_preset, small_data, tmp_path, monkeypatch):
     assert cli.main(["train", "--data", str(small_data), "--out", "knn", "--method", "knn", "--resume"]) == 0
 
 
+@pytest.mark.parametrize("given", [("--tiles", "40"), ("--fit", "letterbox")])
+def test_images_that_are_cut_or_padded(small_preset, small_data, tmp_path, capsys, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    data, image = str(small_data), str(small_data / "cloth/test/spot/000.png")
+    assert cli.main(["train", "--data", data, "--out", "run", *given]) == 0
+    told = {"--tiles": "squares of 40 pixels, rows x columns: cloth 2 x 2, stone 2 x 2", "--fit": "padded to squares"}
+    assert told[given[0]] in capsys.readouterr().err
+    assert cli.main(["evaluate", "--run", "run", "--data", data]) == 0
+    fresh = [str(path) for path in sorted((small_data / "cloth/test/good").glob("*.png"))]
+    assert cli.main(["recalibrate", "--run", "run", "--class", "cloth", "--out", "new", "--add", *fresh]) == 0
+    capsys.readouterr()
+    for run in ("run", "new"):
+        assert cli.main(["predict", "--run", run, "--out", run + " judged", "--masks", image]) == 0
+        (row,) = json.loads((tmp_path / (run + " judged/scores.json")).read_text())
+        assert row["verdict"] != "normal" and row["boxes"]
+    assert cli.main(["export", "--run", "run", "--onnx", "onnx", "--data", data]) == 2
+    assert "cannot be exported to ONNX" in capsys.readouterr().err and not (tmp_path / "onnx").exists()
+
+
 def test_foundry_is_drawn_once(tmp_path, monkeypatch, capsys):
     calls = []
     monkeypatch.setattr(

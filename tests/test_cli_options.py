@@ -8,6 +8,7 @@ import pytest
 
 from hvqlib import config
 from hvqlib.cli_options import parser, settings
+from hvqlib.errors import InputError
 
 
 def test_options_change_the_preset():
@@ -17,6 +18,23 @@ def test_options_change_the_preset():
     assert settings(options) == replace(config.PRESETS["paper"], steps=5, epochs=0, seed=2, codes=9)
     knn = parser().parse_args(["train", "--data", "d", "--out", "r", "--preset", "paper", "--method", "continuous"])
     assert settings(knn).score == "residual"
+
+
+def test_options_say_how_images_become_squares():
+    def asked(*given: str) -> tuple[str, int, float]:
+        one = settings(parser().parse_args(["train", "--data", "d", "--out", "r", *given]))
+        return one.fit, one.tile, one.overlap
+
+    assert asked() == ("squeeze", 0, 0.25) and asked("--fit", "letterbox") == ("letterbox", 0, 0.25)
+    assert asked("--tiles") == ("tiles", 0, 0.25) and asked("--tiles", "300", "--overlap", ".5") == ("tiles", 300, 0.5)
+    for wrong, said in (
+        (["--fit", "letterbox", "--tiles"], "not allowed with"),
+        (["--overlap", ".5"], "--overlap goes with --tiles"),
+        (["--tiles", "-3"], "tile is -3, overlap 0.25: both 0 or more"),
+        (["--tiles", "--overlap", "1"], "overlap at most 0.9"),
+    ):
+        with pytest.raises(InputError, match=said):
+            asked(*wrong)
 
 
 def test_help_shows_the_way_from_photographs_to_verdicts(capsys):

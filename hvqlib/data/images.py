@@ -18,21 +18,6 @@ Picture = Source | np.ndarray  # a file, or an image that is in memory already
 LABELS = 16  # distinct values of a mask, at most, that number its regions
 
 
-class Tile(NamedTuple):
-    """Name a part of an image: left, top, right, bottom in pixels. Beyond the image its edge is repeated."""
-
-    image: Picture
-    box: tuple[int, int, int, int]
-
-    def of(self, pixels: np.ndarray) -> np.ndarray:
-        """Cut the tile (h, w, 3) out of the image's pixels (H, W, 3)."""
-        left, top, right, bottom = self.box
-        height, width = pixels.shape[:2]
-        inside = pixels[max(0, top) : bottom, max(0, left) : right]
-        rim = (max(0, -top), max(0, bottom - height)), (max(0, -left), max(0, right - width)), (0, 0)
-        return np.pad(inside, rim, mode="edge")
-
-
 def read_image(source: Picture, white: White = None) -> np.ndarray:
     """Decode one image, a file or a PIL image, into an array (H, W, 3) uint8; such an array is returned as it is.
 

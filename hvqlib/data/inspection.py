@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 from tqdm.auto import tqdm
 
 from hvqlib.config import Config
@@ -19,6 +20,7 @@ from hvqlib.data.decoding import common_white, decode, pages, white_for
 from hvqlib.data.images import check_size, read_marks
 from hvqlib.data.layouts import GOOD, GOOD_NAMES, Sample, recognise
 from hvqlib.data.listing import reason
+from hvqlib.data.tiles import FAR_FROM_SQUARE, squares
 from hvqlib.errors import InputError
 from hvqlib.false_alarms import told_shortage
 
@@ -51,8 +53,7 @@ FILES = {
     "full mask": (False, "Masks that mark more than 90 % of their image",
                   "white, which marks the defect, and black may be swapped: look at them"),
     "thin mask": (False, f"Masks whose defects are thinner than a pixel of the anomaly map, {SIDE} x {SIDE}",
-                  "the pixels that such a defect touches count as it, and it is hard to find: cut the images into "
-                  "smaller ones"),
+                  "the pixels that such a defect touches count as it, and it is hard to find"),
     "called a mask": (False, "Images called like the mask of another beside them",
                       "they count as images: move masks into ground_truth/DEFECT"),
     "pages": (False, "Images of several pages, or films", "the first page is read, the others are not"),
@@ -62,9 +63,9 @@ FILES = {
              "they are read nearly black: bring all images to one range of values"),
     "bright": (False, "Test images with pixels brighter than the full brightness of the training images",
                "these are read as white: bring all images to one range of values"),
-    "squeezed": (False, "Images more than 1.5 times as wide as high, or as high as wide",
-                 f"they are squeezed to a square of {SIDE} x {SIDE} pixels: where small defects matter, cut them into "
-                 "squares"),
+    "squeezed": (False, f"Images more than {FAR_FROM_SQUARE} times as wide as high, or as high as wide",
+                 f"they are squeezed to a square of {SIDE} x {SIDE} pixels; hvq train --fit letterbox keeps their "
+                 "shape, --tiles cuts them into squares"),
     "train and test": (False, "Images in test that are, byte for byte, in train too",
                        "the test result will look too good: remove them from one of the two"),
     "twice in train": (False, "Training images that are, byte for byte, copies of another",
@@ -99,17 +100,18 @@ def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
     classes, errors = {}, list[str]()
     with tqdm(desc="checking", total=sum(len(a) + len(b) for a, b in lists.values()), disable=not progress) as bar:
         for name, (train, test) in lists.items():
-            sizes = []
+            sizes, defects = [], list[float]()
             masked = any(sample.mask for sample in test)
             for i, sample in enumerate([*train, *test]):
                 try:
-                    sizes.append(_look(sample, masked, amiss, deep[i < len(train)]))
+                    sizes.append(_look(sample, masked, amiss, deep[i < len(train)], defects))
                     seen[_sha256(sample.path)].append((i < len(train), sample.path))
                 except InputError as error:
                     amiss["image"].append(sample.path)
                     errors.append(str(error))
                 bar.update()
             classes[name] = _counts(train, test) | _sizes(sizes)
+            findings += _small(name, sizes, defects)
     for copies in seen.values():
         trained = [path for training, path in copies if training]
         amiss["twice in train"] += trained[1:]
@@ -155,9 +157,16 @@ def _finding(kind: str, problem: bool, sentence: str, files: Sequence[Path] = ()
 
 
 def _look(
-    sample: Sample, masked: bool, amiss: dict[str, list[Path]], deep: list[tuple[float, Path]]
+    sample: Sample,
+    masked: bool,
+    amiss: dict[str, list[Path]],
+    deep: list[tuple[float, Path]],
+    defects: list[float],
 ) -> tuple[int, int]:
-    """Decode an image and its mask, and return width and height; what is wrong with them goes into `amiss`."""
+    """Decode an image and its mask, and return width and height; what is wrong with them goes into `amiss`.
+
+    The size of each defect, the side in pixels of a square of its area, goes into `defects`.
+    """
     path = sample.path
     decoded = decode(path)
     width, height = decoded.image.size
@@ -167,7 +176,7 @@ def _look(
     for kind, found in {
         "pages": pages(path) > 1,
         "upper bits": decoded.cut,
-        "squeezed": max(width, height) > 1.5 * min(width, height),
+        "squeezed": max(width, height) > FAR_FROM_SQUARE * min(width, height),
         "called a mask": twin != path.stem and any(path.parent.glob(f"{glob.escape(twin)}.*")),
     }.items():
         if found:
@@ -179,6 +188,8 @@ def _look(
         except InputError:
             amiss["mask"].append(sample.mask)
         else:
+            regions, _ = ndimage.label(defect, np.ones((3, 3)))
+            defects += np.sqrt(np.bincount(regions.ravel())[1:]).tolist()
             coverage = Image.fromarray(np.uint8(255 * defect)).resize((SIDE, SIDE), Image.Resampling.BOX)
             for kind, found in {
                 "black mask": not defect.any(),
@@ -274,6 +285,27 @@ def _counts(train: list[Sample], test: list[Sample]) -> dict[str, Any]:
 def _sizes(shapes: list[tuple[int, int]]) -> dict[str, Any]:
     width, height = ([min(side), max(side)] for side in zip(*shapes, strict=True)) if shapes else (None, None)
     return {"width": width, "height": height}
+
+
+def _small(name: str, sizes: list[tuple[int, int]], defects: list[float]) -> list[dict[str, Any]]:
+    """Suggest tiles where half of a class's defects are smaller than a place of the anomaly map."""
+    if not defects:
+        return []
+    width, height = (round(float(np.median(side))) for side in zip(*sizes, strict=True))
+    across = float(np.median(defects))
+    tile = max(SIDE, round(Config.grid * across))  # a defect is as large as a place, or the image is not enlarged
+    if 3 * tile > 2 * min(width, height):
+        tile = 0  # nearly the shorter side, which then takes one row
+    _, rows, columns = squares(width, height, Config(fit="tiles", tile=tile))
+    if across >= max(width, height) / Config.grid or len(rows) * len(columns) == 1:
+        return []
+    given = f"--tiles {tile}" if tile else "--tiles"
+    told = (
+        f"Small defects in {name}: half are at most {across:.0f} pixels across, where a place of the anomaly map shows "
+        f"{width / Config.grid:.0f} x {height / Config.grid:.0f} pixels of the image; hvq train {given} cuts an image "
+        f"into {len(rows)} x {len(columns)} squares, which takes {len(rows) * len(columns)} times as long."
+    )
+    return [_finding("small", False, told)]
 
 
 def _published(layout: str, classes: dict[str, dict[str, Any]]) -> dict[str, Any] | None:

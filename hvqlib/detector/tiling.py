@@ -17,7 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hvqlib.config import Config
-from hvqlib.data.images import Picture, Tile, size_of
+from hvqlib.data.dataset import AnomalyDataset
+from hvqlib.data.images import Picture, size_of
+from hvqlib.data.tiles import FAR_FROM_SQUARE, Tile, squares
 from hvqlib.detector.anomaly_map import image_score, upsample
 
 
@@ -110,7 +112,7 @@ class Tiling:
             return cls(config, [(1, 1)] * classes)
         found = [Counter[tuple[int, int]]() for _ in range(classes)]
         for image, c in zip(images, class_ids.tolist(), strict=True):
-            _, rows, columns = _squares(*size_of(image), config)
+            _, rows, columns = squares(*size_of(image), config)
             found[c][len(rows), len(columns)] += 1
         return cls(config, [max(sorted(counts), key=counts.__getitem__) if counts else (1, 1) for counts in found])
 
@@ -122,7 +124,7 @@ class Tiling:
         number, boxes, places = list[int](), list[list[float]](), list[tuple[float, float]]()
         for i, image in enumerate(images):
             width, height = size_of(image)
-            side, rows, columns = _squares(width, height, self.config)
+            side, rows, columns = squares(width, height, self.config)
             for r, top in enumerate(rows):
                 for c, left in enumerate(columns):
                     pictures.append(Tile(image, (left, top, left + side, top + side)))
@@ -142,16 +144,22 @@ class Tiling:
         return (self.first[c] + (tiles.row * rows).long() * columns + (tiles.column * columns).long()).to(class_ids)
 
 
-def _squares(width: int, height: int, config: Config) -> tuple[int, list[int], list[int]]:
-    """Place the squares that show an image: their side, where the rows begin, and where the columns, in pixels."""
+def told_fit(config: Config, dataset: AnomalyDataset) -> str:
+    """Say in a line how images become squares; nothing where they nearly are, and are squeezed."""
     if config.fit == "letterbox":
-        side = max(width, height)
-        return side, [(height - side) // 2], [(width - side) // 2]
-    side = min(width, height, config.tile or width)
-    return side, _starts(height, side, config.overlap), _starts(width, side, config.overlap)
-
-
-def _starts(length: int, side: int, overlap: float) -> list[int]:
-    """Spread as few tiles over a length as overlap by at least a share of their side."""
-    number = 1 + math.ceil((length - side) / (side * (1 - overlap)) - 1e-9)
-    return [round(i * (length - side) / max(1, number - 1)) for i in range(number)]
+        return "Images are padded to squares; their edges are repeated.\n"
+    if config.fit == "tiles":
+        class_ids = torch.tensor([sample.class_id for sample in dataset.train])
+        tiling = Tiling.measure(config, [sample.path for sample in dataset.train], class_ids, len(dataset.classes))
+        named = zip(dataset.classes, tiling.layouts, strict=True)
+        side = f"{config.tile} pixels" if config.tile else "the shorter side"
+        cut = ", ".join(f"{name} {rows} x {columns}" for name, (rows, columns) in named)
+        return f"Images are cut into squares of {side}, rows x columns: {cut}.\n"
+    shapes = [(sample.class_name, size_of(sample.path)) for sample in dataset.train]
+    far = list(dict.fromkeys(name for name, size in shapes if max(size) > FAR_FROM_SQUARE * min(size)))
+    if not far:
+        return ""
+    return (
+        f"Images of {', '.join(far)} are far from square, and are squeezed to squares: --fit letterbox keeps their "
+        "shape, --tiles cuts them into squares.\n"
+    )

@@ -13,7 +13,8 @@ import torch
 
 from hvqlib import processes
 from hvqlib.data.decoding import White
-from hvqlib.data.images import Picture, Tile, read_image
+from hvqlib.data.images import Picture, read_image
+from hvqlib.data.tiles import Tile
 from hvqlib.errors import InputError
 from hvqlib.features.backbone import Backbone
 from hvqlib.features.feature_file import FeatureFile, Features

@@ -298,3 +298,20 @@ def test_how_many_images_a_rate_needs(root):
     (few,) = inspect_folder(root, progress=False)["findings"]
     assert few["kind"] == "few" and "6 normal training images can promise no" in few["sentence"]
     assert "rate below 55 %: 5 % needs 153 of each of the 2 classes" in few["sentence"]
+
+
+def test_tiles_are_suggested_where_defects_are_small(tmp_path):
+    """A third of the images have a defect of 40 x 40 pixels, two thirds one of 30 x 30: a tile is 14 x 30 wide."""
+    for name, shape in (("sheet", (900, 2000)), ("strip", (460, 1130)), ("chip", (200, 200)), ("large", (900, 2000))):
+        for i in range(3):
+            save(tmp_path / f"{name}/train/good/{i}.png", i, (*shape, 3))
+            save(tmp_path / f"{name}/test/dot/{i}.png", 10 + i, (*shape, 3))
+            mask, side = np.zeros(shape, np.uint8), {"large": 150}.get(name, 30 if i else 40)
+            mask[50 : 50 + side, 20 : 20 + side] = 255
+            (tmp_path / name / "ground_truth/dot").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask).save(tmp_path / f"{name}/ground_truth/dot/{i}_mask.png")
+    small = [f["sentence"] for f in inspect(tmp_path)["findings"] if f["kind"] == "small"]
+    assert [told.split(":")[0] for told in small] == ["Small defects in sheet", "Small defects in strip"]
+    assert "at most 30 pixels across, where a place of the anomaly map shows 143 x 64 pixels" in small[0]
+    assert "--tiles 420 cuts an image into 3 x 7 squares, which takes 21 times as long" in small[0]
+    assert "--tiles cuts an image into 1 x 3 squares, which takes 3 times as long" in small[1]

@@ -15,17 +15,19 @@ from PIL import Image
 
 from hvqlib.config import Config
 from hvqlib.data.dataset import load_dataset
-from hvqlib.data.images import Tile, read_image, size_of
+from hvqlib.data.images import read_image, size_of
+from hvqlib.data.tiles import Tile
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.detector import Detector
 from hvqlib.detector.run_folder import read_run
-from hvqlib.detector.tiling import Tiling
+from hvqlib.detector.tiling import Tiling, told_fit
 from hvqlib.errors import InputError
 from hvqlib.evaluation.evaluate import evaluate
 from hvqlib.training.recalibrate import recalibrate
 from hvqlib.training.train import train
 
 CUT = Config(fit="tiles")
+FITS = {"tiles": 12, "squeeze": 0, "letterbox": 0}  # with the side of a tile
 
 
 def picture(width: int, height: int) -> np.ndarray:
@@ -189,3 +191,10 @@ def test_a_run_on_tiles_judges_images(wide, tmp_path, small_config, method):
     assert {one.class_name for one in detector.judge(paths[:3])} <= set(dataset.classes)  # guessed from all tiles
     look = detector.look(paths[:2], "plate")
     assert len(look.features) == 8 and len(look.anomaly_map) == len(look.score) == len(look.picture) == 2
+
+
+def test_training_says_how_images_become_squares(wide):
+    told = {fit: told_fit(Config(fit=fit, tile=tile), load_dataset(wide)) for fit, tile in FITS.items()}
+    assert told["tiles"] == "Images are cut into squares of 12 pixels, rows x columns: plate 2 x 5, tab 2 x 2.\n"
+    assert told["squeeze"].startswith("Images of plate are far from square") and "padded" in told["letterbox"]
+    assert told_fit(Config(), load_dataset(wide, "tab")) == ""
