@@ -107,8 +107,12 @@ class Detector:
 
     @property
     def promise(self) -> str:
-        """What the held-out images can promise, in a sentence."""
-        return self.calibration.promise()
+        """What the held-out images can promise, in a sentence or two.
+
+        None of the held-out images is a stranger, which bounds the share of strangers among normal images as well.
+        """
+        strangers = f" At most {self.calibration.least:.1%} of normal images are called strangers."
+        return self.calibration.promise() + (strangers if self.calibration.promises else "")
 
     @property
     def device(self) -> torch.device:

@@ -13,7 +13,7 @@ from hvqlib.data.images import read_image
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.detector import Detector
 from hvqlib.errors import InputError
-from hvqlib.training.recalibrate import recalibrate
+from hvqlib.training.recalibrate import held_out, recalibrate
 from hvqlib.training.train import train
 
 CONFIG = Config(image_size=64, grid=4, width=16, heads=2, feedforward=32, layers=2, codes=16, batch_size=4, steps=40)
@@ -69,6 +69,18 @@ def test_verdicts_follow_the_rate(detector, samples, paths):
     assert row["verdict"] == ("defective" if judged[0].defective else "normal") and row["image"] == str(paths[0])
     with pytest.raises(InputError, match="2 held-out"):
         detector.judge(paths, false_alarm=0.05)
+
+
+def test_strangers_are_called_so_at_the_rate_that_is_said(detector, small_data, paths):
+    """No held-out image is a stranger; 1 - 0.2^(1/n) bounds the share of which none of n was expected."""
+    train_paths = [sample.path for sample in load_dataset(small_data).train]
+    held = held_out(torch.arange(16) // 8, CONFIG.holdout, CONFIG.seed)
+    far = [one.strangeness for one, kept in zip(detector.judge(train_paths), held, strict=True) if kept]
+    assert len(far) == 4 and max(far) <= 0.5
+    least = 1 - 0.2 ** (1 / len(detector.calibration.scores))
+    assert detector.promise.endswith(f"At most {least:.1%} of normal images are called strangers.")
+    nothing = replace(detector, calibration=replace(detector.calibration, promises=torch.tensor(False)))
+    assert "strangers" not in nothing.promise
 
 
 def test_look_shows_every_step_by_its_name(detector, samples, paths):
