@@ -313,5 +313,5 @@ def test_tiles_are_suggested_where_defects_are_small(tmp_path):
     small = [f["sentence"] for f in inspect(tmp_path)["findings"] if f["kind"] == "small"]
     assert [told.split(":")[0] for told in small] == ["Small defects in sheet", "Small defects in strip"]
     assert "at most 30 pixels across, where a place of the anomaly map shows 143 x 64 pixels" in small[0]
-    assert "--tiles 420 cuts an image into 3 x 7 squares, which takes 21 times as long" in small[0]
-    assert "--tiles cuts an image into 1 x 3 squares, which takes 3 times as long" in small[1]
+    assert "--tiles 420 cuts an image into 3 x 7 squares; judging then takes 21 times as long" in small[0]
+    assert "--tiles cuts an image into 1 x 3 squares; judging then takes 3 times as long" in small[1]
