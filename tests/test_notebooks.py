@@ -13,7 +13,9 @@ from nbformat import NotebookNode
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 ORDER = [path.stem for path in PATHS]
-PRODUCING = {"print", "show", "check", "panel", "paint_panel", "display"}  # what always leaves an output
+PRODUCING = {"print", "show", "check", "equal", "panel", "paint_panel", "display"}  # what always leaves an output
+# What each kind of check prints in a saved notebook.
+CHECKS = {"check": "○ {}: nothing here yet.", "equal": "equal: {}", "check_solution": ""}
 
 
 @pytest.fixture(params=PATHS, ids=ORDER)
@@ -44,7 +46,7 @@ def name(call: ast.Call) -> str:
 
 
 def is_check(cell: NotebookNode) -> bool:
-    return cell.cell_type == "code" and any(name(call) == "check" for call in calls(cell.source))
+    return cell.cell_type == "code" and any(name(call) in CHECKS for call in calls(cell.source))
 
 
 def printed(cell: NotebookNode) -> str:
@@ -120,7 +122,7 @@ def test_every_widget_has_a_static_twin(notebook: NotebookNode) -> None:
 
 
 def test_checks_answer_in_a_sentence(notebook: NotebookNode) -> None:
-    """Nothing but `check` in its cell, the reader's code inside a lambda, a hint: a wrong answer is no traceback.
+    """Nothing but checks in their cell, the reader's code inside a lambda: a wrong answer is no traceback.
 
     `make test` also gives each of them wrong answers: tests/wrong_answers.py.
     """
@@ -128,16 +130,19 @@ def test_checks_answer_in_a_sentence(notebook: NotebookNode) -> None:
     for cell in found:
         statements = ast.parse(cell.source).body
         made = calls(cell.source)
-        assert len(made) == len(statements) and all(name(call) == "check" for call in made), cell.source
+        assert len(made) == len(statements) and all(name(call) in CHECKS for call in made), cell.source
         for call in made:
             what, mine, truth, *_ = call.args
             assert isinstance(what, ast.Constant)
             assert isinstance(mine, ast.Lambda) and isinstance(truth, ast.Lambda), cell.source
-            hint = next(keyword.value for keyword in call.keywords if keyword.arg == "hint")
-            assert len(ast.unparse(hint)) > 15
-        lines = printed(cell).splitlines()
-        assert len(lines) == len(made) and all(line[0] in "✓○" for line in lines), lines
-    assert sum("○" not in printed(cell) for cell in found) > 2, "the notebook's own pieces are checked too"
+            hints = [keyword.value for keyword in call.keywords if keyword.arg == "hints"]
+            assert len(hints) == (name(call) == "check")
+            for pair in hints:
+                first, second = (hint.value for hint in pair.elts)
+                assert min(len(first), len(second)) > 15 and max(len(first), len(second)) <= 170, (first, second)
+        wanted = [CHECKS[name(call)].format(call.args[0].value) for call in made if CHECKS[name(call)]]
+        assert printed(cell).splitlines() == wanted  # untouched exercises show no hint, solutions nothing
+    assert len(found) > 2
 
 
 def test_exercises_have_a_stub_a_check_and_a_folded_solution(notebook: NotebookNode) -> None:
@@ -152,7 +157,8 @@ def test_exercises_have_a_stub_a_check_and_a_folded_solution(notebook: NotebookN
         assert fold.source.startswith("### Solution")
         assert fold.metadata.get("jp-MarkdownHeadingCollapsed") is True
         assert solution.cell_type == "code" and "..." not in solution.source
-        assert is_check(solved) and printed(solved).startswith("✓"), solved.source
+        assert is_check(solved) and not printed(solved), solved.source
+        assert {name(call) for call in calls(solved.source)} == {"check_solution"}
         assert re.match("##+ ", after.source), "a heading must end the folded part"
 
 

@@ -1,18 +1,20 @@
 """Runs first in every kernel of `make test` (PYTHONSTARTUP): each check of a notebook must also refuse wrong answers.
 
-An error in the reader's code, nonsense, and an answer that is off by a little each have to get one line with the hint.
+An error in the reader's code, nonsense, another shape, and an answer that is off by a little each have to get one line.
+Of an exercise the first such line ends in the first hint, the others in the second, and neither holds the answer.
 """
 
 
 def _strict():
     import contextlib
     import io
+    import re
 
     import numpy as np
 
     from hvqlib.course import checks
 
-    plain = checks.check
+    plain = {name: getattr(checks, name) for name in ("check", "check_solution", "equal")}
 
     def spoilt(right, tolerance):
         if isinstance(right, str | bool):
@@ -23,16 +25,39 @@ def _strict():
         finite = np.abs(right[np.isfinite(right)])
         return right + 10 * tolerance * max(1.0, finite.max(initial=0.0))
 
-    def check(what, mine, truth, hint="", tolerance=1e-5):
-        right = truth()
+    def refused(name, what, right, tolerance, *hints):
+        lines = []
         for wrong in (lambda: 1 / 0, lambda: "nonsense", lambda: np.zeros((7, 1, 7)), lambda: spoilt(right, tolerance)):
             with contextlib.redirect_stdout(io.StringIO()) as said:
-                plain(what, wrong, lambda: right, hint, tolerance)
-            line = said.getvalue()
-            assert line.startswith("✗") and line.count("\n") == 1 and hint in line, f"check of {what} said: {line}"
-        plain(what, mine, lambda: right, hint, tolerance)
+                plain[name](what, wrong, lambda: right, *hints, tolerance=tolerance)
+            lines.append(said.getvalue())
+            assert lines[-1].startswith("✗") and lines[-1].count("\n") == 1, f"{name} of {what} said: {lines[-1]}"
+        return lines
 
-    checks.check = check
+    def check(what, mine, truth, hints, tolerance=1e-5):
+        right, before = truth(), checks._tries[what]
+        checks._tries[what] = 0
+        lines = refused("check", what, right, tolerance, hints)
+        first, second = hints
+        assert first != second and [line.strip().endswith(second) for line in lines] == [False, True, True, True], lines
+        assert lines[0].strip().endswith(first)
+        answer = {right} if isinstance(right, str) else {f"{float(right):.4g}"} if np.ndim(right) == 0 else set()
+        words = set(re.findall(r"[\w.]*\w", first + " " + second))
+        assert not answer & words, f"a hint of {what} holds the answer {answer}"
+        checks._tries[what] = before
+        plain["check"](what, mine, lambda: right, hints, tolerance)
+
+    def check_solution(what, mine, truth, tolerance=1e-5):
+        right = truth()
+        refused("check_solution", what, right, tolerance)
+        plain["check_solution"](what, mine, lambda: right, tolerance)
+
+    def equal(what, one, other, tolerance=1e-5):
+        right = other()
+        refused("equal", what, right, tolerance)
+        plain["equal"](what, one, lambda: right, tolerance)
+
+    checks.check, checks.check_solution, checks.equal = check, check_solution, equal
 
 
 _strict()

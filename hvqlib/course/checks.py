@@ -1,34 +1,54 @@
-"""Check a reader's answer, and say in a sentence how it went."""
+"""Check a reader's answer, and say in a sentence how it went; or that two ways to compute something agree."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+_tries: Counter[str] = Counter()  # wrong ones, of each exercise, since the kernel was started
 
-def check(what: str, mine: Any, truth: Any, hint: str = "", tolerance: float = 1e-5) -> None:
+
+def check(what: str, mine: Any, truth: Any, hints: tuple[str, str], tolerance: float = 1e-5) -> None:
     """Compare the reader's answer with the right one and say in one line how it went; never raises for a wrong answer.
 
     `what` is checked. `mine`, the reader's answer, is numbers, an array, a tensor, a string, or a function without
     arguments that makes it, so that what goes wrong in the reader's code is caught here too; `truth`, the right one,
-    likewise. `hint` is a sentence for whoever is not there yet. `tolerance` is the greatest difference allowed,
-    relative to the largest value of `truth` (at least 1).
+    likewise. The first of the `hints` comes after a wrong try, the second after another. `tolerance` is the greatest
+    difference allowed, relative to the largest value of `truth` (at least 1).
     """
+    wrong = _compare(mine, truth, tolerance)
+    if wrong is None:
+        print(f"○ {what}: nothing here yet.")
+    elif wrong:
+        _tries[what] += 1
+        print(f"✗ {what}: {wrong}. {hints[min(_tries[what], 2) - 1]}")
+    else:
+        print(f"✓ {what}")
+
+
+def check_solution(what: str, mine: Any, truth: Any, tolerance: float = 1e-5) -> None:
+    """Compare a solution with the right answer: silent if it is right. Parameters as for :func:`check`."""
+    if wrong := _compare(mine, truth, tolerance):
+        print(f"✗ the solution of {what}: {wrong}.")
+
+
+def equal(what: str, one: Any, other: Any, tolerance: float = 1e-5) -> None:
+    """Say in a line whether two ways to compute something agree. Parameters as for :func:`check`."""
+    wrong = _compare(one, other, tolerance)
+    print(f"equal: {what}" if wrong == "" else f"✗ not equal: {what}: {wrong or 'nothing here'}.")
+
+
+def _compare(mine: Any, truth: Any, tolerance: float) -> str | None:
+    """What is wrong with an answer, as part of a sentence; empty if nothing is, None where there is no answer yet."""
     right = truth() if callable(truth) else truth
     try:
         answer = mine() if callable(mine) else mine
-        wrong = _difference(answer, right, tolerance)
+        return None if answer is None or answer is Ellipsis else _difference(answer, right, tolerance)
     except Exception as error:  # whatever the reader wrote
-        wrong = f"the code stopped with {type(error).__name__} ({error})"
-        answer = error
-    if answer is None or answer is Ellipsis:
-        print(f"○ {what}: nothing here yet. {hint}".rstrip())
-    elif wrong:
-        print(f"✗ {what}: {wrong}. {hint}".rstrip())
-    else:
-        print(f"✓ {what}")
+        return f"the code stopped with {type(error).__name__} ({error})"
 
 
 def _difference(answer: Any, right: Any, tolerance: float) -> str:
@@ -56,4 +76,5 @@ def _difference(answer: Any, right: Any, tolerance: float) -> str:
         return ""
     index = np.unravel_index(off.argmax(), off.shape)
     where = f" at {tuple(int(i) for i in index)}" if index else ""
-    return f"it is {x[index]:.4g}{where}, and should be {y[index]:.4g}"
+    slightly = "slightly " if off[index] <= 0.05 * abs(y[index]) else ""
+    return f"it is {x[index]:.4g}{where}, {slightly}too {'high' if x[index] > y[index] else 'low'}"

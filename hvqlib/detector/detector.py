@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -165,7 +165,7 @@ class Detector:
         looks: list[dict] = []
         for features, ids, tiles in self._batches(images, class_names, cache):
             parts = self.tiling.part_ids(tiles, ids)
-            signals, lengths = self.reading(self.model, features, parts)
+            signals, lengths = self._in_batches(features, parts)
             some = self._judged(signals, lengths, ids, torch.zeros(len(ids)), tiles)
             rebuilt, code_ids, distances = None, {}, {}
             if isinstance(self.model, HVQTrans):
@@ -238,8 +238,21 @@ class Detector:
         """
         tiles = tiles or Tiles([], torch.arange(len(ids)))
         wanted = signal_weights(self.config, self.calibration.names, score)
-        signals, lengths = self.reading(self.model, features, self.tiling.part_ids(tiles, ids), wanted)
+        parts = self.tiling.part_ids(tiles, ids)
+        signals, lengths = self._in_batches(features, parts, wanted)
         return self._judged(signals, lengths, ids, self.guess(features, tiles)[1], tiles, score, normalize)
+
+    def _in_batches(
+        self, features: Tensor, parts: Tensor, wanted: Collection[str] | None = None
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Read features (M, C, H, W) a batch at a time: an image may have many tiles."""
+        size = self.config.batch_size
+        if len(features) <= size:
+            return self.reading(self.model, features, parts, wanted)  # type: ignore[no-any-return]
+        read = [
+            self.reading(self.model, f, p, wanted) for f, p in zip(features.split(size), parts.split(size), strict=True)
+        ]
+        return {name: torch.cat([one[name] for one, _ in read]) for name in read[0][0]}, torch.cat([m for _, m in read])
 
     def _judged(
         self,

@@ -22,6 +22,8 @@ from hvqlib.data.images import Picture, size_of
 from hvqlib.data.tiles import FAR_FROM_SQUARE, Tile, squares
 from hvqlib.detector.anomaly_map import image_score, upsample
 
+AT_ONCE = 64  # tiles whose maps are enlarged at once
+
 
 @dataclass(frozen=True)
 class Tiles:
@@ -66,27 +68,31 @@ class Tiles:
         no seam shows. The score is the highest of the tiles, at their own resolution; what lies beyond an image counts
         as the lowest value within.
         """
-        large = upsample(maps, (side, side))
         if self.boxes is None:
+            large = upsample(maps, (side, side))
             return large, image_score(large)
-        boxes, image = self.boxes.to(maps), self.image.to(maps.device)
+        number = int(self.image[-1]) + 1
+        scores = maps.new_full((number,), -math.inf)
+        sums, weights = maps.new_zeros(number, side, side), maps.new_zeros(number, side, side)
         middles = (torch.arange(side).to(maps) + 0.5) / side  # (side,), of pixels
-        start, end = boxes[:, :2, None], boxes[:, 2:, None]  # (M, 2, 1)
-        there = start + (end - start) * middles  # (M, 2, side): where a tile's pixels are in their image
-        inside = ((there >= 0) & (there <= 1)).unbind(1)
-        beyond = ~(inside[1][:, :, None] & inside[0][:, None])  # (M, side, side)
-        lowest = large.masked_fill(beyond, math.inf).amin((1, 2), keepdim=True)
-        scores = maps.new_full((int(image[-1]) + 1,), -math.inf)
-        scores.scatter_reduce_(0, image, image_score(torch.where(beyond, lowest, large)), "amax")
-        here = (middles - start) / (end - start)  # (M, 2, side): where an image's pixels are in its tile
-        weight = torch.minimum(here, 1 - here).clamp(min=1e-6) * ((here >= 0) & (here <= 1))  # (M, 2, side)
-        wide, high = (2 * here - 1).unbind(1)
-        grid = torch.stack(torch.broadcast_tensors(wide[:, None], high[:, :, None]), 3)  # (M, side, side, 2)
-        seen = F.grid_sample(large[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
-        weights = weight[:, 1, :, None] * weight[:, 0, None]
-        total = maps.new_zeros(len(scores), side, side)
-        whole = total.index_add(0, image, seen * weights) / total.index_add(0, image, weights)
-        return whole, scores
+        for some in torch.arange(len(maps)).split(AT_ONCE):
+            large = upsample(maps[some], (side, side))
+            boxes, image = self.boxes[some].to(maps), self.image[some].to(maps.device)
+            start, end = boxes[:, :2, None], boxes[:, 2:, None]  # (m, 2, 1)
+            there = start + (end - start) * middles  # (m, 2, side): where a tile's pixels are in their image
+            wide, high = ((there >= 0) & (there <= 1)).unbind(1)
+            beyond = ~(high[:, :, None] & wide[:, None])  # (m, side, side)
+            lowest = large.masked_fill(beyond, math.inf).amin((1, 2), keepdim=True)
+            scores.scatter_reduce_(0, image, image_score(torch.where(beyond, lowest, large)), "amax")
+            here = (middles - start) / (end - start)  # (m, 2, side): where an image's pixels are in its tile
+            weight = torch.minimum(here, 1 - here).clamp(min=1e-6) * ((here >= 0) & (here <= 1))
+            x, y = (2 * here - 1).unbind(1)
+            grid = torch.stack(torch.broadcast_tensors(x[:, None], y[:, :, None]), 3)  # (m, side, side, 2)
+            seen = F.grid_sample(large[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
+            both = weight[:, 1, :, None] * weight[:, 0, None]
+            sums.index_add_(0, image, seen * both)
+            weights.index_add_(0, image, both)
+        return sums / weights, scores
 
 
 class Tiling:

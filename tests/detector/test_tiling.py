@@ -189,6 +189,10 @@ def test_a_run_on_tiles_judges_images(wide, tmp_path, small_config, method):
     same = recalibrate(detector, dataset, tmp_path / "cache")
     assert same.judge(paths[:3], names[0])[0].score == pytest.approx(judged[0].score, rel=1e-3)
     assert {one.class_name for one in detector.judge(paths[:3])} <= set(dataset.classes)  # guessed from all tiles
+    long = picture(400, 16)  # of more tiles than a batch holds
+    (one,) = detector.judge([long], "plate")
+    (other,) = replace(detector, config=replace(config, batch_size=64)).judge([long], "plate")
+    assert one.score == pytest.approx(other.score, rel=1e-4)
     look = detector.look(paths[:2], "plate")
     assert len(look.features) == 8 and len(look.anomaly_map) == len(look.score) == len(look.picture) == 2
 
