@@ -61,6 +61,8 @@ VARIANTS: dict[str, dict] = {
     "letterbox": {"fit": "letterbox"},
     "tiles": {"fit": "tiles"},
     "tiles of 230": {"fit": "tiles", "tile": 230},
+    "place mean in tiles": {"method": "place", "fit": "tiles"},
+    "nearest neighbour in tiles": {"method": "knn", "fit": "tiles"},
     "sampled features": {"pooling": "bilinear"},
     "lite1": {"backbone": "tf_efficientnet_lite1"},
     "lite2": {"backbone": "tf_efficientnet_lite2"},
