@@ -4,9 +4,8 @@
 
 The images are those of the bundled data set, copied under other names until there are enough. Each number of them is
 judged in a process of its own, by the run (the shipped detector by default) and by its export; without --model the run
-is exported first, which takes minutes. Everything goes into a temporary folder. What the system counts is the highest
-resident memory of the process since it began, or of one that it started, if that is higher. Threads are those of torch:
-the export is judged on all cores. Linux and macOS only.
+is exported first, which takes minutes. Everything goes into a temporary folder. Threads are those of torch; the export
+is run on all cores.
 """
 
 from __future__ import annotations
@@ -16,15 +15,13 @@ import datetime
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from benchmarks.measure import append_rows, commit, processor_name
+from benchmarks.measure import append_rows, commit, cost, processor_name
 from hvqlib.data.listing import images
 
 FIELDS = ["judged_by", "images", "peak_mb", "seconds", "threads", "machine", "torch", "commit", "date", "command"]
@@ -38,24 +35,6 @@ def copies(sources: Sequence[Path], number: int, folder: Path) -> Path:
         source = sources[i % len(sources)]
         shutil.copyfile(source, folder / f"{i:05d}{source.suffix}")
     return folder
-
-
-def cost(command: Sequence[str], threads: int) -> tuple[float, float]:
-    """Run a command to its end; returns its peak resident memory in MB of 2**20 bytes, and its seconds.
-
-    Raises CalledProcessError where it fails.
-    """
-    began = time.perf_counter()
-    with tempfile.TemporaryFile() as said:  # a pipe that nobody reads would stop it
-        environment = os.environ | {"OMP_NUM_THREADS": f"{threads}"}
-        process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - began
-        said.seek(0)
-        if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, command, stderr=said.read().decode())
-    return used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**20, seconds
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
