@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -76,6 +77,31 @@ def resident_memory() -> int:
     import psutil
 
     return psutil.Process().memory_info().rss
+
+
+def cost(command: Sequence[str], threads: int) -> tuple[float, float]:
+    """Run a command to its end on so many threads; returns its peak resident memory in MB of 2**20 bytes, its seconds.
+
+    The system counts it, and begins with what the process that starts another has in memory: so a small one does. Where
+    the command starts others, it is the highest of any one of them. Not on Windows. Raises RuntimeError, with what the
+    command said, where it fails.
+    """
+    start = [sys.executable, "-c", _START_AND_COUNT, *command]
+    environment = os.environ | {"OMP_NUM_THREADS": f"{threads}"}
+    began = time.perf_counter()
+    done = subprocess.run(start, capture_output=True, encoding="utf-8", errors="replace", env=environment)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
+    return int(done.stdout) * (1 if sys.platform == "darwin" else 1024) / 2**20, seconds
+
+
+_START_AND_COUNT = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[1:], stdout=sys.stderr)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(status)
+"""
 
 
 def processor_name() -> str:

