@@ -20,22 +20,10 @@ from hvqlib.data.decoding import common_white, decode, pages, white_for
 from hvqlib.data.images import check_size, read_marks
 from hvqlib.data.layouts import GOOD, GOOD_NAMES, Sample, recognise
 from hvqlib.data.listing import reason
+from hvqlib.data.published import compare_counts
 from hvqlib.data.tiles import FAR_FROM_SQUARE, squares
 from hvqlib.errors import InputError
 from hvqlib.false_alarms import told_shortage
-
-# What the authors publish: Bergmann et al., CVPR 2019; Zou et al., ECCV 2022.
-PUBLISHED = {
-    "MVTec AD": {"classes": 15, "train": 3629, "test good": 467, "test defective": 1258},
-    "VisA": {"classes": 12, "train": 8659, "test good": 962, "test defective": 1200},
-}
-
-NAMES = {
-    "MVTec AD": "bottle cable capsule carpet grid hazelnut leather metal_nut pill screw tile toothbrush transistor "
-    "wood zipper",
-    "VisA": "candle capsules cashew chewinggum fryum macaroni1 macaroni2 pcb1 pcb2 pcb3 pcb4 pipe_fryum",
-}
-
 
 SIDE = Config.image_size
 # What can be found about files: whether the set cannot be used before it is mended, what it is, what follows from it.
@@ -121,7 +109,7 @@ def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
         if amiss[kind]:
             first = f" The first: {errors[0]}" if kind == "image" else ""
             findings.append(_finding(kind, problem, f"{what}: {len(amiss[kind]):,}; {then}.{first}", amiss[kind]))
-    published = _published(layout, classes)
+    published = compare_counts(layout, classes)
     findings += _places(root, layout, readers, lists) + _remarks(classes, published)
     usable = not any(finding["problem"] for finding in findings)
     return {"root": str(root), "layout": layout, "usable": usable, "classes": classes, "published": published,
@@ -294,8 +282,7 @@ def _small(name: str, sizes: list[tuple[int, int]], defects: list[float]) -> lis
     width, height = (round(float(np.median(side))) for side in zip(*sizes, strict=True))
     across = float(np.median(defects))
     tile = max(SIDE, round(Config.grid * across))  # a defect is as large as a place, or the image is not enlarged
-    if 3 * tile > 2 * min(width, height):
-        tile = 0  # nearly the shorter side, which then takes one row
+    tile = 0 if 3 * tile > 2 * min(width, height) else tile  # 0: the shorter side, in one row
     _, rows, columns = squares(width, height, Config(fit="tiles", tile=tile))
     if across >= max(width, height) / Config.grid or len(rows) * len(columns) == 1:
         return []
@@ -306,20 +293,6 @@ def _small(name: str, sizes: list[tuple[int, int]], defects: list[float]) -> lis
         f"into {len(rows)} x {len(columns)} squares; judging then takes {len(rows) * len(columns)} times as long."
     )
     return [_finding("small", False, told)]
-
-
-def _published(layout: str, classes: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
-    """Compare the authors' counts with those here, where most of the classes are the authors'."""
-    names = NAMES.get(layout, "").split()
-    if 2 * len(classes.keys() & set(names)) <= len(names):
-        return None
-    here = {
-        "classes": len(classes),
-        "train": sum(one["train"] for one in classes.values()),
-        "test good": sum(one["test_good"] for one in classes.values()),
-        "test defective": sum(sum(one["test_defective"].values()) for one in classes.values()),
-    }
-    return {"data_set": layout, "wanted": PUBLISHED[layout], "found": here}
 
 
 def _sha256(path: Path) -> bytes:

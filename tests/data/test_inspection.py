@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from hvqlib import cli
-from hvqlib.data.inspection import NAMES, PUBLISHED, inspect_folder, report_table
+from hvqlib.data.inspection import inspect_folder, report_table
+from hvqlib.data.published import NAMES, PUBLISHED
 from hvqlib.errors import InputError
 
 
