@@ -76,7 +76,7 @@ def test_tables_follow_the_csv(tables, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "name, every",
-    [("by_length", [0, 1, 2]), ("ablations", [0, 1, 2]), ("curves", [0]), ("methods", None), ("few", [0])],
+    [("by_length", [0, 1, 2]), ("ablations", [0, 1, 2]), ("curves", [0]), ("methods", None), ("few", [0]), ("tiles", None)],
 )
 def test_saved_results_say_how_they_came_about(name, every):
     rows = read_rows(RESULTS / f"{name}.csv")
@@ -95,7 +95,7 @@ def test_saved_results_say_how_they_came_about(name, every):
         values = [[c[m] for c in json.loads(row["classes"]).values() if c[m] is not None] for m in METRICS]
         for metric, some in zip(METRICS, values, strict=True):  # the mean is that of the classes that have it
             assert abs(float(row[metric]) - sum(some) / len(some)) < 1e-4
-    wanted = {"place mean from 10 images"} if name == "few" else {"full", "continuous"}
+    wanted = {"few": {"place mean from 10 images"}, "tiles": {"full", "tiles"}}.get(name, {"full", "continuous"})
     if name == "methods":
         wanted |= {"place mean", "residual codebooks in 3 stages", "nearest neighbour", "picture PCA", "released score"}
         assert {data for _, data, _ in seeds} == {"foundry", "real5"}
