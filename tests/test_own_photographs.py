@@ -61,7 +61,12 @@ def from_excel(folder: Path, random: np.random.Generator) -> list[str]:
     text = io.StringIO()
     csv.writer(text, delimiter=";").writerows([*rows, ("broken.png", "", "")])
     (folder / "parts.csv").write_bytes(text.getvalue().encode("utf-8-sig"))
-    return ["  12 photographs: Öse, good", "   2 photographs: hook, bad", "broken.png' cannot be read", "AUROC"]
+    return [
+        "  12 photographs: Öse, good",
+        "   2 photographs: hook, bad",
+        "broken.png' cannot be read",
+        "(truth: not known)",
+    ]
 
 
 def wide(folder: Path, random: np.random.Generator) -> list[str]:
