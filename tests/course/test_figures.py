@@ -1,8 +1,13 @@
 """Figures of the notebooks: pictures laid out, and shown under a cell."""
 
-import numpy as np
+import io
 
-from hvqlib.course.figures import canvas, show, tiles
+import numpy as np
+import pytest
+from PIL import Image
+
+from hvqlib.course import figures
+from hvqlib.course.figures import canvas, contact_sheet, draw_promise, show, tiles
 from hvqlib.evaluation.figures import png
 
 
@@ -22,3 +27,25 @@ def test_show_displays_figures_and_bytes(monkeypatch):
     show(figure)
     show(png(figure))
     assert shown[0].data == shown[1].data == png(figure)
+
+
+def test_a_contact_sheet_holds_any_number_of_photographs(tmp_path):
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    for path in paths:
+        Image.new("RGB", (40, 20)).save(path)
+    heights = [
+        Image.open(io.BytesIO(contact_sheet(some, ["$a_1$"] * len(some)))).height for some in (paths[:1], paths * 3)
+    ]
+    assert heights[1] == pytest.approx(2 * heights[0], abs=2)
+
+
+@pytest.mark.parametrize(
+    ("n", "asked", "told"),  # 0.05 takes 32 images, 0.1 takes 16; the second highest of 72 is the bound of 2 of 72
+    [(31, 0.05, "cannot be promised: refused"), (32, 0.05, "held-out score number 1"), (72, 0.05, "score number 2")],
+)
+def test_the_promise_drawn_is_the_calibrations(monkeypatch, n, asked, told):
+    drawn = []
+    monkeypatch.setattr(figures, "png", lambda figure: drawn.append(figure) or b"")
+    draw_promise(n, asked)
+    left, right = drawn[0].axes
+    assert left.get_title() == f"{n} held out: {1 - 0.2 ** (1 / n):.1%} or more" and told in right.get_title()
