@@ -76,7 +76,14 @@ def test_tables_follow_the_csv(tables, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "name, every",
-    [("by_length", [0, 1, 2]), ("ablations", [0, 1, 2]), ("curves", [0]), ("methods", None), ("few", [0]), ("tiles", None)],
+    [
+        ("by_length", [0, 1, 2]),
+        ("ablations", [0, 1, 2]),
+        ("curves", [0]),
+        ("methods", None),
+        ("few", [0]),
+        ("tiles", None),
+    ],
 )
 def test_saved_results_say_how_they_came_about(name, every):
     rows = read_rows(RESULTS / f"{name}.csv")

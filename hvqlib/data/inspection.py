@@ -282,11 +282,10 @@ def _small(name: str, sizes: list[tuple[int, int]], defects: list[float]) -> lis
     width, height = (round(float(np.median(side))) for side in zip(*sizes, strict=True))
     across = float(np.median(defects))
     tile = max(SIDE, round(Config.grid * across))  # a defect is as large as a place, or the image is not enlarged
-    tile = 0 if 3 * tile > 2 * min(width, height) else tile  # 0: the shorter side, in one row
     _, rows, columns = squares(width, height, Config(fit="tiles", tile=tile))
     if across >= max(width, height) / Config.grid or len(rows) * len(columns) == 1:
         return []
-    given = f"--tiles {tile}" if tile else "--tiles"
+    given = f"--tiles {tile}" if tile < min(width, height) else "--tiles"
     told = (
         f"Small defects in {name}: half are at most {across:.0f} pixels across, where a place of the anomaly map shows "
         f"{width / Config.grid:.0f} x {height / Config.grid:.0f} pixels of the image; hvq train {given} cuts an image "

@@ -39,5 +39,5 @@ def squares(width: int, height: int, config: Config) -> tuple[int, list[int], li
 
 def _starts(length: int, side: int, overlap: float) -> list[int]:
     """Spread as few tiles over a length as overlap by at least a share of their side."""
-    number = 1 + math.ceil((length - side) / (side * (1 - overlap)) - 1e-9)
+    number = 1 + math.ceil((length - side) / max(1, side * (1 - overlap)) - 1e-9)
     return [round(i * (length - side) / max(1, number - 1)) for i in range(number)]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from hvqlib.data.images import read_image, read_marks, read_mask
+from hvqlib.data.images import read_image, read_marks, read_mask, size_of
 from hvqlib.data.layouts import Sample
 from hvqlib.errors import InputError
 
@@ -241,3 +241,17 @@ def test_what_is_no_image_at_all_is_named(wrong):
 def test_an_array_of_another_shape_or_type_is_refused(wrong):
     with pytest.raises(InputError, match=r"uint8 of shape \(H, W, 3\), not"):
         read_image(wrong)
+
+
+def test_the_size_of_an_image_is_that_of_its_upright_pixels(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 11, 3), dtype=np.uint8)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = tmp_path / f"{orientation}.png"
+        Image.fromarray(pixels).save(path, exif=exif)
+        assert size_of(path) == read_image(path).shape[1::-1]
+    assert size_of(path) == (5, 11) and size_of(Image.fromarray(pixels)) == size_of(pixels) == (11, 5)
+    (tmp_path / "no.png").write_text("no image")
+    with pytest.raises(InputError, match="no.png' cannot be read"):
+        size_of(tmp_path / "no.png")

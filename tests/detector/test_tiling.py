@@ -9,19 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from hvqlib.config import Config
 from hvqlib.data.dataset import load_dataset
-from hvqlib.data.images import read_image, size_of
-from hvqlib.data.tiles import Tile
+from hvqlib.data.images import read_image
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.detector import Detector
 from hvqlib.detector.run_folder import read_run
 from hvqlib.detector.tiling import Tiling, told_fit
-from hvqlib.errors import InputError
 from hvqlib.evaluation.evaluate import evaluate
 from hvqlib.training.recalibrate import recalibrate
 from hvqlib.training.train import train
@@ -35,46 +31,6 @@ def picture(width: int, height: int) -> np.ndarray:
     image = np.full((height, width, 3), 7, np.uint8)
     image[..., 0], image[..., 1] = np.arange(width) % 256, (np.arange(height) % 256)[:, None]
     return image
-
-
-@given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 80), st.sampled_from([0.0, 0.25, 0.5]))
-@settings(max_examples=60, deadline=None)
-def test_squares_cover_an_image_and_overlap(width, height, tile, overlap):
-    config = replace(CUT, tile=tile, overlap=overlap)
-    tiles = Tiling(config, [(1, 1)]).cut([np.zeros((height, width, 3), np.uint8)])
-    side = min(width, height, tile or width)
-    seen = np.zeros((height, width), int)
-    boxes = [one.box for one in tiles.pictures]
-    for left, top, right, bottom in boxes:
-        assert right - left == bottom - top == side and min(left, top) >= 0 and right <= width and bottom <= height
-        seen[top:bottom, left:right] += 1
-    assert seen.min() >= 1
-    for axis, length in ((0, width), (1, height)):
-        starts = sorted({box[axis] for box in boxes})
-        assert all(b - a <= side * (1 - overlap) + 1 for a, b in zip(starts, starts[1:], strict=False))  # to a pixel
-        fewer = len(starts) - 1  # would not overlap enough
-        assert fewer == 0 or side + (fewer - 1) * side * (1 - overlap) < length
-
-
-def test_a_tile_is_cut_out_of_its_image_and_its_edge_repeated(tmp_path):
-    image = picture(11, 5)
-    assert np.array_equal(Tile(image, (2, 1, 6, 5)).of(image), image[1:5, 2:6])
-    (whole,) = Tiling(Config(fit="letterbox"), [(1, 1)]).cut([image]).pictures
-    square = whole.of(image)
-    rows = np.clip(np.arange(-3, 8), 0, 4)
-    assert np.array_equal(square, image[rows])
-    Image.fromarray(image).save(tmp_path / "turned.jpg", exif=exif(6))
-    assert size_of(tmp_path / "turned.jpg") == (5, 11) == read_image(tmp_path / "turned.jpg").shape[1::-1]
-    assert size_of(Image.fromarray(image)) == size_of(image) == (11, 5)
-    (tmp_path / "no.png").write_text("no image")
-    with pytest.raises(InputError, match="no.png' cannot be read"):
-        Tiling(CUT, [(1, 1)]).cut([tmp_path / "no.png"])
-
-
-def exif(orientation: int) -> Image.Exif:
-    tags = Image.Exif()
-    tags[0x0112] = orientation
-    return tags
 
 
 def test_parts_are_numbered_by_class_row_and_column():
