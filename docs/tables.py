@@ -61,15 +61,7 @@ EARLIER = {
     "no place calibration": "HVQ-Trans, calibrated by class alone",
     "continuous": "continuous twin",
 }
-TILED = {
-    "full": ("HVQ-Trans", "squeezed"),
-    "letterbox": ("HVQ-Trans", "padded"),
-    "tiles": ("HVQ-Trans", "three tiles"),
-    "place mean": (NAMES["place mean"], "squeezed"),
-    "place mean in tiles": (NAMES["place mean"], "three tiles"),
-    "nearest neighbour": (NAMES["nearest neighbour"], "squeezed"),
-    "nearest neighbour in tiles": (NAMES["nearest neighbour"], "three tiles"),
-}
+TILED = {"full": ("HVQ-Trans", "squeezed"), "tiles": ("HVQ-Trans", "three tiles")}
 TRIED = {
     "full": "HVQ-Trans, batches of 16",
     "batches of 8": "HVQ-Trans, batches of 8",

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -128,8 +129,14 @@ def export(run: Path, out: Path) -> None:
     for name, tensor in kept.items():
         half = tensor.half() if name.startswith("model.") and tensor.is_floating_point() else tensor
         small[name] = half if half.isfinite().all() else tensor  # an unused code of a random start can be at 1e5
-    write_run(out, *description)
-    write_checkpoint(out, small, state)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:  # all or nothing
+        made = Path(beside, "run")
+        write_run(made, *description)
+        write_checkpoint(made, small, state)
+        if out.exists():
+            out.rmdir()  # empty
+        made.rename(out)
 
 
 def with_prefix(prefix: str, module: torch.nn.Module) -> dict[str, Tensor]:
