@@ -41,9 +41,9 @@ def _strict():
         first, second = hints
         assert first != second and [line.strip().endswith(second) for line in lines] == [False, True, True, True], lines
         assert lines[0].strip().endswith(first)
-        plain_right = getattr(right, "detach", lambda: right)()  # a number with a gradient would warn
-        number = {f"{float(plain_right):.4g}"} if not isinstance(right, str) and np.ndim(plain_right) == 0 else set()
-        answer = {right} if isinstance(right, str) else number
+        answer = {right} if isinstance(right, str) else set()
+        if not isinstance(right, str | tuple | list) and np.ndim(right) == 0:
+            answer = {f"{float(getattr(right, 'detach', lambda: right)()):.4g}"}  # with a gradient it would warn
         words = set(re.findall(r"[\w.]*\w", first + " " + second))
         assert not answer & words, f"a hint of {what} holds the answer {answer}"
         checks._tries[what] = before
