@@ -60,7 +60,6 @@ VARIANTS: dict[str, dict] = {
     "batches of 8": {"batch_size": 8},
     "letterbox": {"fit": "letterbox"},
     "tiles": {"fit": "tiles"},
-    "tiles of 230": {"fit": "tiles", "tile": 230},
     "place mean in tiles": {"method": "place", "fit": "tiles"},
     "nearest neighbour in tiles": {"method": "knn", "fit": "tiles"},
     "sampled features": {"pooling": "bilinear"},

@@ -66,7 +66,7 @@ class Calibration:
         """
         names = tuple(signals)
         first = signals[names[0]]  # (N, H, W)
-        tiles = tiles or Tiles([], torch.arange(len(class_ids)))
+        tiles = tiles or Tiles.whole(len(class_ids))
         tiling = tiling or Tiling(config, [(1, 1)] * classes)
         of = tiles.image
         parts = tiling.part_ids(tiles, class_ids)  # (M,)

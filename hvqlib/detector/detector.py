@@ -236,7 +236,7 @@ class Detector:
 
         Parameters as for :meth:`anomaly_maps`.
         """
-        tiles = tiles or Tiles([], torch.arange(len(ids)))
+        tiles = tiles or Tiles.whole(len(ids))
         wanted = signal_weights(self.config, self.calibration.names, score)
         parts = self.tiling.part_ids(tiles, ids)
         signals, lengths = self._in_batches(features, parts, wanted)

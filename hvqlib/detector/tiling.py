@@ -38,6 +38,11 @@ class Tiles:
     row: Tensor | None = None  # (M,), in 0 to 1: in which of the image's rows of tiles, at its middle
     column: Tensor | None = None  # (M,), likewise
 
+    @classmethod
+    def whole(cls, number: int) -> Tiles:
+        """Say that so many images are seen whole."""
+        return cls([], torch.arange(number))
+
     def rows(self, some: slice) -> Tensor:
         """Number the tiles of some of the images."""
         return ((self.image >= some.start) & (self.image < some.stop)).nonzero()[:, 0]

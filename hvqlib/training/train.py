@@ -95,7 +95,7 @@ def train(
         if started and processes.rank() == 0 and (there := read_run(out)) != description:
             wanted, has = asdict(config), asdict(there[0])
             changed = [f"{name} {has[name]!r}, now {wanted[name]!r}" for name in has if has[name] != wanted[name]]
-            what = "; ".join(changed) or "other classes, weights of the backbone, or brightest pixels"
+            what = "; ".join(changed) or "other classes, weights of the backbone, brightest pixels, or sizes of images"
             raise InputError(f"{out} was started with other settings ({what}): repeat them, or choose another --out.")
         features = features_of_images(backbone, tiles.pictures, cache, progress and processes.rank() == 0, white)
         del backbone
