@@ -7,7 +7,8 @@ found once over the training images, kept in the run, and then holds for every i
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -37,22 +38,29 @@ class Decoded(NamedTuple):
         return max(self.deep.max().item(), self.said)
 
 
-def decode(source: Source) -> Decoded:
-    """Decode one image, whatever its kind; any failure is an InputError."""
-    name = name_of(source)
+@contextmanager
+def _faults_told(name: str) -> Iterator[None]:
+    """Turn whatever Pillow raises for an image into an InputError."""
     try:
-        if isinstance(source, Image.Image):
-            decoded = _decoded(source, getattr(source, "filename", ""))
-        else:
-            # Not by its name: Pillow would map some files into memory, and then turns the pixels of TIFF wrongly.
-            with open(source, "rb") as file, Image.open(file) as image:
-                decoded = _decoded(image, source)
+        yield
     except InputError:
         raise
     except Image.DecompressionBombError as error:
         raise InputError(f"The image '{name}' is unsafely large: make it smaller ({error}).") from error
     except Exception as error:  # PIL raises OSError, ValueError, SyntaxError, struct.error, ...
         raise InputError(f"The image '{name}' cannot be read: replace it ({error}).") from error
+
+
+def decode(source: Source) -> Decoded:
+    """Decode one image, whatever its kind; any failure is an InputError."""
+    name = name_of(source)
+    with _faults_told(name):
+        if isinstance(source, Image.Image):
+            decoded = _decoded(source, getattr(source, "filename", ""))
+        else:
+            # Not by its name: Pillow would map some files into memory, and then turns the pixels of TIFF wrongly.
+            with open(source, "rb") as file, Image.open(file) as image:
+                decoded = _decoded(image, source)
     if decoded.deep is not None and not decoded.deep.min() >= 0:  # nan too
         raise InputError(f"The image '{name}' has pixels below 0, or that are no numbers: save it with 8 or 16 bits.")
     return decoded
@@ -115,11 +123,8 @@ def pages(path: str | Path) -> int:
 def upright_size(source: Source) -> tuple[int, int]:
     """Read the width and height of an upright image from its header. Raises InputError where it has none."""
     if not isinstance(source, Image.Image):
-        try:
-            with open(source, "rb") as file, Image.open(file) as image:
-                return upright_size(image)
-        except Exception as error:
-            raise InputError(f"The image '{source}' cannot be read: replace it ({error}).") from error
+        with _faults_told(str(source)), open(source, "rb") as file, Image.open(file) as image:
+            return upright_size(image)
     width, height = source.size
     return (height, width) if source.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8) else (width, height)
 
