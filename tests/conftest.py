@@ -81,7 +81,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many outputs of notebooks nobody compares: they should stay the exception."""
     import nbformat
 
-    cells = [cell for path in Path("notebooks").glob("*.ipynb") for cell in nbformat.read(path, 4).cells]
+    cells = [cell for path in Path("notebooks").rglob("*.ipynb") for cell in nbformat.read(path, 4).cells]
     code = [cell for cell in cells if cell.cell_type == "code"]
     loose = sum("nbval-ignore-output" in cell.metadata.get("tags", ()) for cell in code)
     terminalreporter.write_line(f"notebooks: {len(code)} code cells, outputs not compared in {loose}")

@@ -168,7 +168,7 @@ USED_WITHOUT_IMPORT = {
 
 def test_every_declared_package_is_used(tmp_path: Path) -> None:
     cells = []
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    for path in sorted((ROOT / "notebooks").rglob("*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
         cells.append(tmp_path / f"{path.stem}.py")
