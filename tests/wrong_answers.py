@@ -2,6 +2,7 @@
 
 An error in the reader's code, nonsense, another shape, and an answer that is off by a little each have to get one line.
 Of an exercise the first such line ends in the first hint, the others in the second, and neither holds the answer.
+Then it begins to try the experiments that the notebooks invite to (tests/experiments.py).
 """
 
 
@@ -62,5 +63,18 @@ def _strict():
     checks.check, checks.check_solution, checks.equal = check, check_solution, equal
 
 
+def _begin():
+    import sys
+    from pathlib import Path
+
+    import hvqlib  # of this checkout
+
+    sys.path.insert(0, str(Path(hvqlib.__file__).resolve().parents[1] / "tests"))
+    from experiments import begin
+
+    begin(get_ipython())  # noqa: F821
+
+
 _strict()
-del _strict
+_begin()
+del _strict, _begin
