@@ -1,4 +1,4 @@
-# make setup | run | test | test-browser | lab | notebooks | tables | lint | tidy | clean-run
+# make setup | run | test | test-browser | lab | notebooks | tables | site | lint | tidy | clean-run
 # Another interpreter for the first setup:  make setup PYTHON=python3.12
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,7 +13,7 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb notebooks/deeper/*.ipynb)
 export HVQ_DATA := $(CURDIR)/data
 
 .DEFAULT_GOAL := setup
-.PHONY: setup run test test-browser lab notebooks tables lint tidy clean-run
+.PHONY: setup run test test-browser lab notebooks tables site lint tidy clean-run
 
 # $(call need_python,INTERPRETER): stop with a sentence where it is missing or too old.
 need_python = @$(1) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' || { \
@@ -55,7 +55,7 @@ test: lint
 	OMP_NUM_THREADS=1 PYTHONSTARTUP=$(CURDIR)/tests/wrong_answers.py $(BIN)/python -m pytest -n 2 --dist loadfile \
 		--nbval --nbval-current-env --nbval-cell-timeout 600 --durations 0 --durations-min 10 notebooks
 
-# Every notebook in a real JupyterLab and Chromium: run whole, every control moved.
+# Every notebook in a real JupyterLab and Chromium: run whole, every control moved; then the site, built and read.
 test-browser: setup
 	$(BIN)/hvq data foundry
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/browser
@@ -74,6 +74,10 @@ tables: setup
 	$(BIN)/python docs/tables.py
 	$(BIN)/python docs/course.py
 	$(BIN)/python docs/figures.py
+
+# The course as static pages, from the notebooks as they are saved; works from disk: site/index.html.
+site: setup
+	$(BIN)/python docs/build_site.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -48,11 +48,11 @@ HEAVY = {"torch", "timm", "ot", "seaborn", "sklearn", "matplotlib", "ipywidgets"
 
 
 def project_requirements() -> dict[str, Requirement]:
-    """Read dependencies and the extras course, onnx and dev of pyproject.toml, by canonical name."""
+    """Read dependencies and the extras course, onnx, site and dev of pyproject.toml, by canonical name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    lines = project["dependencies"] + extras["course"] + extras["onnx"] + extras["dev"]
-    whole = "hvqlib[course,onnx]"  # whoever tests runs the notebooks, and exports
+    lines = project["dependencies"] + extras["course"] + extras["onnx"] + extras["site"] + extras["dev"]
+    whole = "hvqlib[course,onnx,site]"  # whoever tests runs the notebooks, exports, builds the site
     assert whole in extras["dev"]
     requirements = [Requirement(line) for line in lines if line != whole]
     named = {canonicalize_name(requirement.name): requirement for requirement in requirements}
@@ -159,6 +159,8 @@ USED_WITHOUT_IMPORT = {
     "ruff": ("Makefile", r"/ruff check\b"),
     "mypy": ("Makefile", r"/mypy\b"),
     "nbstripout": ("Makefile", r"/nbstripout\b"),
+    "myst-nb": ("docs/site/conf.py", r"\bmyst_nb\b"),
+    "sphinx-book-theme": ("docs/site/conf.py", r"\bsphinx_book_theme\b"),
     "onnxscript": ("hvqlib/detector/onnx_export.py", r"\bonnxscript\b"),
     "python-multipart": ("docs/service.md", r"\bpython-multipart\b"),
     "httpx2": ("tests/test_service_example.py", r"\bTestClient\b"),

@@ -1,0 +1,110 @@
+"""Build the site from the pages and the notebooks as they are saved: site/index.html (`make site`).
+
+    python docs/build_site.py [OUT]
+
+Whole and offline: nothing on it is fetched from the network, and it also works when it is opened from disk. A widget
+is replaced by a line that says what one could move; its static picture stands under it. Solutions are folded.
+"""
+
+from __future__ import annotations
+
+import ast
+import html
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from sphinx.cmd.build import build_main
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "build" / "site_source"
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)]*)?\)")
+PARTS = {  # caption, pages
+    "The course": "notebooks/[0-9]*.ipynb",
+    "Deeper": "notebooks/deeper/*.ipynb",
+    "Words": "notebooks/glossary.md",
+    "For teachers": "notebooks/README.md",
+    "What was measured": ("docs/evidence.md", "docs/model_card.md", "docs/questions.md", "docs/differences.md"),
+    "Using it": ("docs/export.md", "docs/service.md", "docs/full_size.md", "docs/faults.md", "data/README.md"),
+}
+
+
+def widget(source: str) -> str:
+    """What stands in the place of the widget that a cell makes."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "predict":
+            named = {keyword.arg: keyword.value for keyword in node.keywords}
+            asked = ast.literal_eval(node.args[1])
+            options = named.get("options")
+            answers = " / ".join(ast.literal_eval(options)) if isinstance(options, ast.List | ast.Tuple) else ""
+            words = f"<b>Your prediction.</b> {html.escape(asked)} {html.escape(answers)}"
+            return f'<div class="hvq-static">{words} <i>(To have it kept, run this page.)</i></div>'
+    return '<div class="hvq-static"><i>Something to move: run this page. Its first position is shown below.</i></div>'
+
+
+def page(notebook: dict) -> dict:
+    """Make a notebook ready for the site."""
+    solution, cells = False, []
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            if text.startswith("#"):
+                solution = text.startswith("### Solution")
+        else:
+            for output in cell["outputs"]:
+                if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+                    output["data"] = {"text/html": widget(text)}
+            if solution:
+                if "check_solution(" in text:
+                    continue
+                cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), "hide-cell"]
+        cells.append(cell)
+    return {**notebook, "cells": cells}
+
+
+def stage() -> None:
+    """Lay out what the site is made of, with the files that its pages link to."""
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    trees = []
+    for caption, wanted in PARTS.items():
+        patterns = (wanted,) if isinstance(wanted, str) else wanted
+        found = [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
+        pages += found
+        listed = "\n".join(path.relative_to(ROOT).with_suffix("").as_posix() for path in found)
+        if found:
+            trees.append(f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{listed}\n```\n")
+    for path in pages:
+        at = SOURCE / path.relative_to(ROOT)
+        at.parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_text(encoding="utf-8")
+        for target, _ in LINK.findall(text):
+            linked = (path.parent / target).resolve()
+            if linked.suffix == ".md" and linked not in pages:
+                pages.append(linked)
+            elif linked.is_file() and linked not in pages:
+                copy = SOURCE / linked.relative_to(ROOT)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(linked, copy)
+        if path.suffix == ".ipynb":
+            text = json.dumps(page(json.loads(text)), ensure_ascii=False)
+        at.write_text(re.sub(r"(\]\((?:\.\./)+)README\.md", r"\1index.md", text), encoding="utf-8")
+    index = (SOURCE / "README.md").read_text(encoding="utf-8")
+    (SOURCE / "README.md").unlink()
+    (SOURCE / "index.md").write_text(index + "\n" + "\n".join(trees), encoding="utf-8")
+
+
+def main(out: Path) -> int:
+    stage()
+    shutil.rmtree(out, ignore_errors=True)
+    settings = ["-b", "html", "-q", "-W", "--keep-going", "-c", str(ROOT / "docs" / "site")]
+    status = build_main([*settings, str(SOURCE), str(out)])
+    if not status:
+        print(f"Open {out / 'index.html'}.")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "site"))
