@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from hvqlib.config import Config
+from hvqlib.data.decoding import name_of
 from hvqlib.data.images import Picture, read_image
+from hvqlib.data.tiles import Tile, squares
 from hvqlib.detector.prediction import ClassNames, Prediction, given_classes
 from hvqlib.errors import InputError
 
-FORMAT = 1
+FORMATS = (1, 2)  # of models that are given an image, and that are given its tiles
 
 
 @dataclass
@@ -36,6 +38,7 @@ class ExportedDetector:
     image_spread: np.ndarray  # (classes,)
     map_mean: np.ndarray  # (classes,), of the scores of their maps alone
     map_spread: np.ndarray  # (classes,)
+    layout: tuple[int, int] | None = None  # rows and columns of tiles that the model is given; None: the image
 
     @classmethod
     def load(cls, path: str | Path, threads: int | None = None) -> ExportedDetector:
@@ -51,8 +54,8 @@ class ExportedDetector:
         try:
             model = Path(path).read_bytes()
             says = json.loads(beside.read_text(encoding="utf-8"))
-            if says["format"] != FORMAT:
-                raise InputError(f"{beside} has format {says['format']}, this version reads {FORMAT}: export again.")
+            if says["format"] not in FORMATS:
+                raise InputError(f"{beside} has format {says['format']}, this version reads 1 and 2: export again.")
             if says["model_sha256"] != hashlib.sha256(model).hexdigest():
                 raise InputError(f"{path} is not the model that {beside} describes: export again.")
             names = ("image_mean", "image_spread", "map_mean", "map_spread")
@@ -61,6 +64,7 @@ class ExportedDetector:
             p_values = np.array(says["p_values"])
             told = says["false_alarm"], says["promise"], says["white"]
             config, classes = Config.from_dict(says["config"]), tuple(says["classes"])
+            layout = tuple(says["layout"]) if says["format"] == FORMATS[1] else None
         except OSError as error:
             raise InputError(f"'{error.filename}' cannot be read ({error.strerror}): hvq export writes it.") from error
         except (ValueError, KeyError, TypeError) as error:
@@ -74,7 +78,7 @@ class ExportedDetector:
         except Exception as error:  # of a kind of its own
             why = str(error).splitlines()[0]
             raise InputError(f"onnxruntime {onnxruntime.__version__} cannot run {path} ({why}): update it.") from error
-        return cls(config, classes, session, scores, peaks, p_values, *told, **numbers)
+        return cls(config, classes, session, scores, peaks, p_values, *told, **numbers, layout=layout)
 
     def judge(
         self,
@@ -94,7 +98,7 @@ class ExportedDetector:
         given = given_classes(images, class_names, self.classes)
         verdicts = []
         for image, asked in zip(tqdm(images, unit="image", disable=not progress), given, strict=True):
-            feed = {"image": read_image(image, self.white), "given_class": np.array([asked], np.int64)}
+            feed = {**self._seen(image), "given_class": np.array([asked], np.int64)}
             anomaly_map, score, class_id, spot, picture, far = self.session.run(None, feed)
             c = int(class_id[0])
             away = (score - self.image_mean[c]) / self.image_spread[c]  # (1,) float32
@@ -105,6 +109,20 @@ class ExportedDetector:
             verdict = Prediction(path, self.classes[c], *numbers, *more, anomaly_map, float(pixel_thresholds[c]))
             verdicts.append(verdict)
         return verdicts
+
+    def _seen(self, image: Picture) -> dict[str, np.ndarray]:
+        """What the model is given of an image."""
+        pixels = read_image(image, self.white)
+        if self.layout is None:
+            return {"image": pixels}
+        height, width = pixels.shape[:2]
+        side, rows, columns = squares(width, height, self.config)
+        if (len(rows), len(columns)) != self.layout:
+            cut = f"{len(rows)} x {len(columns)} tiles, and the model is given {self.layout[0]} x {self.layout[1]}"
+            raise InputError(f"The image '{name_of(image)}' is cut into {cut}: judge it by the run, with --run.")
+        boxes = [(left, top, left + side, top + side) for top in rows for left in columns]
+        tiles = np.stack([Tile(image, box).of(pixels) for box in boxes])
+        return {"tiles": tiles, "boxes": (np.array(boxes) / [width, height, width, height]).astype(np.float32)}
 
     def _rank(self, false_alarm: float | None) -> int:
         """Find which of the held-out scores is the threshold, as `Calibration` does."""

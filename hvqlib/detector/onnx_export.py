@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from hvqlib.data.dataset import load_dataset
 from hvqlib.data.images import Picture
 from hvqlib.detector.detector import Detector
-from hvqlib.detector.exported import FORMAT, ExportedDetector
-from hvqlib.detector.pillow_resize import PILLOW, resize
+from hvqlib.detector.exported import FORMATS, ExportedDetector
+from hvqlib.detector.pillow_resize import PILLOW, resize, rows_first
+from hvqlib.detector.tiling import Tiles
 from hvqlib.errors import InputError, RunError
 
 OPSET = 18
@@ -30,6 +31,11 @@ OF_A_TIE = 1e-2  # of the few scores for which rounding chose another code
 INPUTS = {
     "image": "uint8 (H, W, 3): RGB, upright, of any size",
     "given_class": "int64 (1,): index into classes, or -1 to infer the class",
+}
+CUT_INPUTS = {
+    "tiles": "uint8 (M, T, T, 3): RGB, the squares that show an upright image, row by row",
+    "boxes": "float32 (M, 4): their left, top, right, bottom, as shares of the image's width and height",
+    "given_class": INPUTS["given_class"],
 }
 OUTPUTS = {
     "anomaly_map": "float32 (S, S), in spreads of normal images; higher is worse",
@@ -62,11 +68,28 @@ class OneImage(nn.Module):
         pixels = (resize(image, backbone.image_size) - mean) / std  # (3, S, S)
         return self.judge(self.detector.standardize(backbone(pixels[None])), given_class)
 
-    def judge(self, features: Tensor, given_class: Tensor) -> tuple[Tensor, ...]:
-        """Turn standardised features (1, C, H, W) and a class id (1,) into the same."""
-        ids = torch.where(given_class < 0, self.detector.guess(features)[0], given_class)
-        maps, scores, spots, pictures, ids, strangeness = self.detector.read(features, ids)
+    def judge(self, features: Tensor, given_class: Tensor, tiles: Tiles | None = None) -> tuple[Tensor, ...]:
+        """Turn standardised features (1, C, H, W), of an image in M tiles (M, C, H, W), and a class id (1,) into it."""
+        ids = torch.where(given_class < 0, self.detector.guess(features, tiles)[0], given_class)
+        maps, scores, spots, pictures, ids, strangeness = self.detector.read(features, ids, tiles=tiles)
         return maps[0], scores, ids, spots, pictures, strangeness
+
+
+class OneCutImage(OneImage):
+    """Turn the M tiles of an image (M, T, T, 3) uint8, their boxes (M, 4) and its class id (1,) into the same."""
+
+    def __init__(self, detector: Detector, rows: int, columns: int) -> None:
+        super().__init__(detector)
+        places = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)) + 0.5  # (M, 2)
+        self.row, self.column = (places / torch.tensor([rows, columns])).unbind(1)
+
+    def forward(self, tiles: Tensor, boxes: Tensor, given_class: Tensor) -> tuple[Tensor, ...]:
+        backbone, number, side = self.detector.backbone, len(self.row), tiles.shape[1]
+        mean, std = (torch.tensor(values)[:, None, None] for values in (backbone.mean, backbone.std))
+        together = rows_first(tiles.permute(1, 2, 3, 0).reshape(side, tiles.shape[2], 3 * number), backbone.image_size)
+        pixels = (together.view(3, number, *together.shape[1:]).transpose(0, 1) - mean) / std  # (M, 3, S, S)
+        whole = Tiles(1, [], torch.zeros(number, dtype=torch.long), boxes, self.row, self.column)
+        return self.judge(self.detector.standardize(backbone(pixels)), given_class, whole)
 
 
 def export_onnx(run: Path, out: Path, data: Path) -> dict[str, float]:
@@ -85,8 +108,9 @@ def export_onnx(run: Path, out: Path, data: Path) -> dict[str, float]:
     train = load_dataset(data).train
     paths = [train[i].path for i in np.linspace(0, len(train) - 1, min(len(train), MOST_IMAGES)).round().astype(int)]
     detector = Detector.load(run, "cpu")
-    if detector.config.fit != "squeeze":
-        raise InputError(f"{run} sees images by {detector.config.fit}, which cannot be exported to ONNX: use --run.")
+    if len(layouts := sorted(set(detector.tiling.layouts))) > 1:
+        cut = ", ".join(f"{rows} x {columns}" for rows, columns in layouts)
+        raise InputError(f"{run} cuts its classes into {cut} tiles, and one file holds one of them: use --run.")
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
         made = Path(beside, "content")
@@ -103,16 +127,23 @@ def export_onnx(run: Path, out: Path, data: Path) -> dict[str, float]:
 
 def write_model(detector: Detector, path: Path) -> None:
     """Write the ONNX file."""
-    example = (torch.zeros(97, 89, 3, dtype=torch.uint8), torch.tensor([-1]))
+    example: tuple = (torch.zeros(97, 89, 3, dtype=torch.uint8), torch.tensor([-1]))
     sizes: tuple = ({0: "height", 1: "width"}, {})
+    inputs, model = INPUTS, OneImage(detector)
+    if detector.config.fit != "squeeze":
+        rows, columns = detector.tiling.layouts[0]
+        number = rows * columns
+        boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0]] * number)
+        example = (torch.zeros(number, 97, 97, 3, dtype=torch.uint8), boxes, torch.tensor([-1]))
+        sizes, inputs, model = ({1: "side", 2: "side"}, {}, {}), CUT_INPUTS, OneCutImage(detector, rows, columns)
     heard = logging.getLogger("torch.onnx").level
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the exporter's own making
             logging.getLogger("torch.onnx").setLevel(logging.ERROR)
             program = torch.onnx.export(
-                OneImage(detector).eval(), example, dynamo=True, opset_version=OPSET, dynamic_shapes=sizes,
-                input_names=list(INPUTS), output_names=list(OUTPUTS), verbose=False,
+                model.eval(), example, dynamo=True, opset_version=OPSET, dynamic_shapes=sizes,
+                input_names=list(inputs), output_names=list(OUTPUTS), verbose=False,
             )  # fmt: skip
     except Exception as error:  # whatever the exporter meets in a network of timm
         why = str(error).strip().splitlines()[-1:] or [type(error).__name__]
@@ -127,18 +158,20 @@ def describe(detector: Detector, model: bytes) -> dict[str, object]:
     """Say what `detector.json` holds: all that is not in the model of those bytes."""
     normal, backbone = detector.calibration, detector.backbone
     rate, every = normal.usual_rate, torch.arange(len(detector.classes))
+    cut = detector.config.fit != "squeeze"
     return {
-        "format": FORMAT,
+        "format": FORMATS[cut],
         "hvqlib": metadata.version("hvqlib"),
         "opset": OPSET,
         "model_sha256": hashlib.sha256(model).hexdigest(),
         "licence": LICENCE.format(backbone.name),
         "classes": list(detector.classes),
-        "inputs": INPUTS,
+        "inputs": CUT_INPUTS if cut else INPUTS,
         "outputs": OUTPUTS,
         "image_size": backbone.image_size,
+        "layout": detector.tiling.layouts[0] if cut else None,
         "preprocessing": {
-            "where": "in the model",
+            "where": "in the model, all but the cutting" if cut else "in the model",
             "resize": f"bilinear with antialiasing, to a square, to the bit as Pillow {PILLOW}",
             "mean": backbone.mean.tolist(),
             "std": backbone.std.tolist(),

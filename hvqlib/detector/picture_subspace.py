@@ -48,8 +48,8 @@ class PictureSubspace(nn.Module):
     def forward(self, residuals: Tensor, class_ids: Tensor) -> Tensor:
         """Measure residuals (B, C, H, W) of images of `class_ids` (B,): the length (B,) of what cannot be rebuilt."""
         coarse = coarsen(residuals)
-        if len(class_ids) == 1:  # can be exported
-            return self.lengths(coarse, class_ids[0])
+        if torch.compiler.is_exporting():  # which classes are there is not known yet
+            return torch.cat([self.lengths(one[None], c) for one, c in zip(coarse, class_ids, strict=True)])
         lengths = coarse.new_empty(len(coarse))
         for c in class_ids.unique().tolist():
             mine = class_ids == c

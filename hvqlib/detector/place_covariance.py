@@ -76,8 +76,8 @@ class PlaceCovariance(nn.Module):
     def forward(self, residuals: Tensor, class_ids: Tensor) -> Tensor:
         """Measure residuals (B, C, H, W) of images of `class_ids` (B,): Mahalanobis distances (B, H, W), 0 or more."""
         vectors = residuals.flatten(2).transpose(1, 2)  # (B, L, C)
-        if len(class_ids) == 1:  # can be exported, which a loop over the classes that are there cannot
-            square = self.squares(vectors, class_ids[0])
+        if torch.compiler.is_exporting():  # which classes are there is not known yet
+            square = torch.cat([self.squares(v[None], c) for v, c in zip(vectors, class_ids, strict=True)])
         else:
             square = vectors.new_empty(vectors.shape[:2])
             for c in class_ids.unique().tolist():

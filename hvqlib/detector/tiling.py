@@ -32,6 +32,7 @@ class Tiles:
     Images that are seen whole are their own only tiles: `boxes` is then None.
     """
 
+    number: int  # N
     pictures: list[Picture | Tile]  # M
     image: Tensor  # (M,), ascending: which image a tile is of
     boxes: Tensor | None = None  # (M, 4): left, top, right, bottom as shares of the image's width and height
@@ -41,7 +42,7 @@ class Tiles:
     @classmethod
     def whole(cls, number: int) -> Tiles:
         """Say that so many images are seen whole."""
-        return cls([], torch.arange(number))
+        return cls(number, [], torch.arange(number))
 
     def rows(self, some: slice) -> Tensor:
         """Number the tiles of some of the images."""
@@ -52,15 +53,15 @@ class Tiles:
         rows = self.rows(some)
         rest = (None if values is None else values[rows] for values in (self.boxes, self.row, self.column))
         pictures = [self.pictures[i] for i in rows] if self.pictures else []
-        return Tiles(pictures, self.image[rows] - some.start, *rest)
+        return Tiles(len(range(self.number)[some]), pictures, self.image[rows] - some.start, *rest)
 
     def mean(self, vectors: Tensor) -> Tensor:
         """Average vectors (M, C) over the tiles of an image, (N, C)."""
         if self.boxes is None:
             return vectors
         image = self.image.to(vectors.device)
-        sums = vectors.new_zeros(int(image[-1]) + 1, vectors.shape[1]).index_add_(0, image, vectors)
-        return sums / image.bincount()[:, None]
+        sums = vectors.new_zeros(self.number, vectors.shape[1]).index_add_(0, image, vectors)
+        return sums / sums.new_zeros(self.number).index_add_(0, image, sums.new_ones(len(image)))[:, None]
 
     def length(self, lengths: Tensor) -> Tensor:
         """Join the lengths (M,) of vectors to that of all vectors of an image together, (N,)."""
@@ -76,9 +77,8 @@ class Tiles:
         if self.boxes is None:
             large = upsample(maps, (side, side))
             return large, image_score(large)
-        number = int(self.image[-1]) + 1
-        scores = maps.new_full((number,), -math.inf)
-        sums, weights = maps.new_zeros(number, side, side), maps.new_zeros(number, side, side)
+        scores = maps.new_full((self.number,), -math.inf)
+        sums, weights = maps.new_zeros(self.number, side, side), maps.new_zeros(self.number, side, side)
         middles = (torch.arange(side).to(maps) + 0.5) / side  # (side,), of pixels
         for some in torch.arange(len(maps)).split(AT_ONCE):
             large = upsample(maps[some], (side, side))
@@ -130,7 +130,7 @@ class Tiling:
     def cut(self, images: Sequence[Picture]) -> Tiles:
         """Cut N images into tiles. Of image files only the headers are read. Raises InputError where one cannot be."""
         if self.config.fit == "squeeze":
-            return Tiles(list(images), torch.arange(len(images)))
+            return Tiles(len(images), list(images), torch.arange(len(images)))
         pictures: list[Picture | Tile] = []
         number, boxes, places = list[int](), list[list[float]](), list[tuple[float, float]]()
         for i, image in enumerate(images):
@@ -143,7 +143,8 @@ class Tiling:
                     boxes.append([left / width, top / height, (left + side) / width, (top + side) / height])
                     places.append(((r + 0.5) / len(rows), (c + 0.5) / len(columns)))
         row, column = torch.tensor(places).reshape(-1, 2).T
-        return Tiles(pictures, torch.tensor(number, dtype=torch.long), torch.tensor(boxes).reshape(-1, 4), row, column)
+        image, shares = torch.tensor(number, dtype=torch.long), torch.tensor(boxes).reshape(-1, 4)
+        return Tiles(len(images), pictures, image, shares, row, column)
 
     def part_ids(self, tiles: Tiles, class_ids: Tensor) -> Tensor:
         """Number the part (M,) that each tile shows, of images whose classes (N,) are known."""

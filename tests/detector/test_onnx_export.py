@@ -19,7 +19,8 @@ from hvqlib.data.dataset import load_dataset
 from hvqlib.detector import onnx_export
 from hvqlib.detector.detector import Detector
 from hvqlib.detector.exported import ExportedDetector
-from hvqlib.detector.onnx_export import INPUTS, OUTPUTS, OneImage, compare, export_onnx
+from hvqlib.detector.onnx_export import CUT_INPUTS, INPUTS, OUTPUTS, OneImage, compare, export_onnx
+from hvqlib.detector.tiling import Tiling
 from hvqlib.errors import InputError, RunError
 from hvqlib.training.train import train
 
@@ -72,6 +73,47 @@ def test_every_method_scores_as_in_torch(kind, small_data, tmp_path):
             np.testing.assert_allclose(anomaly_map, one.maps[0], rtol=1e-3, atol=1e-3)
             more = [one.spots.numpy(), one.pictures.numpy(), one.strangeness.numpy()]
             np.testing.assert_allclose([spot, picture, strangeness], more, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "fit", [{"fit": "letterbox"}, {"fit": "tiles", "tile": 40, "method": "place"}, {"fit": "tiles", "tile": 40}]
+)
+def test_images_that_are_cut_or_padded_score_as_in_torch(fit, small_data, tmp_path):
+    """From files; tall and wide ones in memory where the layout allows; another layout is refused in a sentence."""
+    dataset = load_dataset(small_data)
+    run = train(replace(CONFIG, **fit), dataset, tmp_path / "run", progress=False)
+    found = export_onnx(run, tmp_path / "onnx", small_data)
+    assert found["images"] == len(dataset.train) and found["score"] < 1e-4
+    detector, model = Detector.load(run, "cpu"), ExportedDetector.load(tmp_path / "onnx" / "model.onnx")
+    random = np.random.RandomState(0)
+    others = [random.randint(0, 256, (*size, 3), dtype=np.uint8) for size in ((64, 64), (50, 70), (70, 41))]
+    for one, other in zip(
+        *(d.judge([*(s.path for s in dataset.test), *others]) for d in (detector, model)), strict=True
+    ):
+        assert (one.class_name, one.verdict) == (other.class_name, other.verdict)
+        assert other.score == pytest.approx(one.score, rel=1e-4)
+        np.testing.assert_allclose(other.anomaly_map, one.anomaly_map, rtol=1e-3, atol=1e-3)
+    if fit["fit"] == "tiles":
+        with pytest.raises(InputError, match=r"cut into 2 x 5 tiles, and the model is given 2 x 2"):
+            model.judge([np.zeros((70, 160, 3), np.uint8)])
+    says = json.loads((tmp_path / "onnx" / "detector.json").read_text(encoding="utf-8"))
+    inputs = [value.name for value in onnx.load(tmp_path / "onnx" / "model.onnx").graph.input]
+    assert says["format"] == 2 and inputs == list(says["inputs"]) == list(CUT_INPUTS)
+
+
+def test_classes_of_different_layouts_are_refused(small_data, tmp_path, monkeypatch):
+    run = train(replace(CONFIG, fit="tiles", tile=40), load_dataset(small_data), tmp_path / "run", progress=False)
+    load = Detector.load
+
+    def uneven(*given):
+        detector = load(*given)
+        detector.tiling = Tiling(detector.config, [(2, 2), (1, 2)])
+        return detector
+
+    monkeypatch.setattr(Detector, "load", uneven)
+    with pytest.raises(InputError, match="cuts its classes into 1 x 2, 2 x 2 tiles"):
+        export_onnx(run, tmp_path / "onnx", small_data)
+    assert not (tmp_path / "onnx").exists()
 
 
 def test_the_files_say_what_they_are(exported):
