@@ -129,9 +129,9 @@ def upright_size(source: Source) -> tuple[int, int]:
     return (height, width) if source.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8) else (width, height)
 
 
-def name_of(source: Source) -> str:
+def name_of(source: Source | np.ndarray) -> str:
     """Say what an error calls an image."""
-    return getattr(source, "filename", "") or "in memory" if isinstance(source, Image.Image) else str(source)
+    return str(source) if isinstance(source, str | Path) else getattr(source, "filename", "") or "in memory"
 
 
 def _has_deep_pixels(path: str | Path) -> bool:

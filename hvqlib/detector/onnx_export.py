@@ -75,21 +75,23 @@ class OneImage(nn.Module):
         return maps[0], scores, ids, spots, pictures, strangeness
 
 
-class OneCutImage(OneImage):
+class OneCutImage(nn.Module):
     """Turn the M tiles of an image (M, T, T, 3) uint8, their boxes (M, 4) and its class id (1,) into the same."""
 
     def __init__(self, detector: Detector, rows: int, columns: int) -> None:
-        super().__init__(detector)
+        super().__init__()
+        self.one = OneImage(detector)
         places = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)) + 0.5  # (M, 2)
         self.row, self.column = (places / torch.tensor([rows, columns])).unbind(1)
 
     def forward(self, tiles: Tensor, boxes: Tensor, given_class: Tensor) -> tuple[Tensor, ...]:
-        backbone, number, side = self.detector.backbone, len(self.row), tiles.shape[1]
+        detector, number, side = self.one.detector, len(self.row), tiles.shape[1]
+        backbone = detector.backbone
         mean, std = (torch.tensor(values)[:, None, None] for values in (backbone.mean, backbone.std))
         together = rows_first(tiles.permute(1, 2, 3, 0).reshape(side, tiles.shape[2], 3 * number), backbone.image_size)
         pixels = (together.view(3, number, *together.shape[1:]).transpose(0, 1) - mean) / std  # (M, 3, S, S)
         whole = Tiles(1, [], torch.zeros(number, dtype=torch.long), boxes, self.row, self.column)
-        return self.judge(self.detector.standardize(backbone(pixels)), given_class, whole)
+        return self.one.judge(detector.standardize(backbone(pixels)), given_class, whole)
 
 
 def export_onnx(run: Path, out: Path, data: Path) -> dict[str, float]:
@@ -129,13 +131,15 @@ def write_model(detector: Detector, path: Path) -> None:
     """Write the ONNX file."""
     example: tuple = (torch.zeros(97, 89, 3, dtype=torch.uint8), torch.tensor([-1]))
     sizes: tuple = ({0: "height", 1: "width"}, {})
-    inputs, model = INPUTS, OneImage(detector)
+    inputs = INPUTS
+    model: nn.Module = OneImage(detector)
     if detector.config.fit != "squeeze":
         rows, columns = detector.tiling.layouts[0]
         number = rows * columns
         boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0]] * number)
         example = (torch.zeros(number, 97, 97, 3, dtype=torch.uint8), boxes, torch.tensor([-1]))
-        sizes, inputs, model = ({1: "side", 2: "side"}, {}, {}), CUT_INPUTS, OneCutImage(detector, rows, columns)
+        sizes, inputs = ({1: "side", 2: "side"}, {}, {}), CUT_INPUTS
+        model = OneCutImage(detector, rows, columns)
     heard = logging.getLogger("torch.onnx").level
     try:
         with warnings.catch_warnings():

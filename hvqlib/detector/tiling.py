@@ -143,8 +143,8 @@ class Tiling:
                     boxes.append([left / width, top / height, (left + side) / width, (top + side) / height])
                     places.append(((r + 0.5) / len(rows), (c + 0.5) / len(columns)))
         row, column = torch.tensor(places).reshape(-1, 2).T
-        image, shares = torch.tensor(number, dtype=torch.long), torch.tensor(boxes).reshape(-1, 4)
-        return Tiles(len(images), pictures, image, shares, row, column)
+        shown, shares = torch.tensor(number, dtype=torch.long), torch.tensor(boxes).reshape(-1, 4)
+        return Tiles(len(images), pictures, shown, shares, row, column)
 
     def part_ids(self, tiles: Tiles, class_ids: Tensor) -> Tensor:
         """Number the part (M,) that each tile shows, of images whose classes (N,) are known."""
