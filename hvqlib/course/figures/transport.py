@@ -143,8 +143,9 @@ def draw_aurocs(aurocs: Mapping[tuple[str, str], float]) -> bytes:
     """Draw image AUROCs by class and plan, as dots; 0.5 is a coin."""
     names, titles = (list(dict.fromkeys(key[n] for key in aurocs)) for n in (0, 1))
     figure, axes = canvas(width=WIDTH, height=1.2 + 0.36 * len(titles))
-    for name, color, marker in zip(names, (PURPLE, GREEN), "os", strict=False):
-        axes.plot([aurocs[name, t] for t in titles], range(len(titles)), marker, color=color, ms=11, label=name)
+    for name, color, marker, shift in zip(names, (PURPLE, GREEN), "os", (-0.18, 0.18), strict=False):
+        y = np.arange(len(titles)) + shift  # beside each other where they are equal
+        axes.plot([aurocs[name, t] for t in titles], y, marker, color=color, ms=9, label=name)
     axes.axvline(0.5, color="black", linewidth=1, linestyle=":")
     axes.grid(axis="y", alpha=0.3)
     axes.set(xlim=(0.3, 1.02))
