@@ -16,7 +16,7 @@ DEEPER = sorted(FOLDER.glob("deeper/*.ipynb"))  # for the curious: nothing of th
 PATHS = [*ROAD, *DEEPER]
 ORDER = [path.stem for path in ROAD]
 GLOSSARY = FOLDER / "glossary.md"
-SECOND: set[str] = {"00", "01", "02", "03", "04", "05", "06", "07", "10", "11", "12", "13"}  # notebooks in their second edition, by number; the others are to follow
+SECOND: set[str] = {"00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13"}  # notebooks in their second edition, by number; the others are to follow
 # What always leaves an output.
 PRODUCING = {"print", "show", "check", "equal", "panel", "paint_panel", "display", "predict", "reveal"}
 # What each kind of check prints in a saved notebook.
