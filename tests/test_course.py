@@ -23,6 +23,13 @@ def test_pages_say_what_was_counted(course):
     assert set(course.times()) == found
 
 
+def test_the_course_is_as_long_as_a_course_may_be(course):
+    sizes = {path.stem: course.size(path) for path in course.NOTEBOOKS.glob("*.ipynb")}
+    assert {name: one.minutes for name, one in sizes.items() if one.minutes > 60} == {}
+    assert sum(one.cells for one in sizes.values()) <= 900
+    assert sum(one.minutes for one in sizes.values()) <= 11 * 60
+
+
 def test_words_and_lines_are_counted_without_exercises(course, tmp_path, monkeypatch):
     cells = [
         ("markdown", "# 00 · A toy\n\n**Question.** Why [not](there.md)?\n\n**Time.** soon"),  # 7 words and signs

@@ -16,7 +16,6 @@ DEEPER = sorted(FOLDER.glob("deeper/*.ipynb"))  # for the curious: nothing of th
 PATHS = [*ROAD, *DEEPER]
 ORDER = [path.stem for path in ROAD]
 GLOSSARY = FOLDER / "glossary.md"
-SECOND: set[str] = {"00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13"}  # notebooks in their second edition, by number; the others are to follow
 # What always leaves an output.
 PRODUCING = {"print", "show", "check", "equal", "panel", "paint_panel", "display", "predict", "reveal"}
 # What each kind of check prints in a saved notebook.
@@ -117,15 +116,15 @@ def test_anatomy(path: Path, notebook: NotebookNode) -> None:
     assert picture < equation, "a picture comes before the first equation"
 
 
-second_edition = pytest.mark.parametrize("path", [p for p in ROAD if p.stem[:2] in SECOND], ids=lambda p: p.stem)
+of_the_course = pytest.mark.parametrize("path", ROAD, ids=ORDER)
 
 
-@second_edition
+@of_the_course
 def test_no_cell_of_code_is_over_twelve_lines(path: Path, notebook: NotebookNode) -> None:
     assert [cell.source for cell in code(notebook) if len(cell.source.splitlines()) > 12] == []
 
 
-@second_edition
+@of_the_course
 def test_a_sentence_says_what_to_see_in_each_picture(path: Path, notebook: NotebookNode) -> None:
     """It stands right under the picture; under a widget's static picture for both."""
     cells = notebook.cells
@@ -135,7 +134,7 @@ def test_a_sentence_says_what_to_see_in_each_picture(path: Path, notebook: Noteb
             assert after.source.startswith("**What to see.** "), cell.source
 
 
-@second_edition
+@of_the_course
 def test_predictions_are_kept_and_shown_against_what_was_measured(path: Path, notebook: NotebookNode) -> None:
     made: dict[str, list[tuple[int, str]]] = {"predict": [], "reveal": []}
     for i, cell in enumerate(code(notebook)):
@@ -148,7 +147,7 @@ def test_predictions_are_kept_and_shown_against_what_was_measured(path: Path, no
     assert len(asked) >= 2 and asked.keys() == shown.keys() and all(i < shown[what] for what, i in asked.items())
 
 
-@second_edition
+@of_the_course
 def test_words_are_linked_to_the_glossary(path: Path, notebook: NotebookNode) -> None:
     anchors = {
         re.sub(r"\W+", "-", head.lower()) for head in re.findall(r"^### (.+)", GLOSSARY.read_text("utf-8"), re.M)

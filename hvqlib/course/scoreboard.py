@@ -25,7 +25,7 @@ METHODS = {  # as benchmarks.ablate names them, and as the course does, with the
     "full": ("HVQ-Trans", "08"),
 }
 MEASURES = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "aupro": "AUPRO"}
-PRODUCTS = {"foundry": "drawn", "real5": "photographed"}
+PRODUCTS = {"foundry": "bundled", "real5": "photographs"}
 _kept: dict[str, dict[str, Any]] = {}  # where nothing is to be written
 
 
@@ -83,7 +83,8 @@ def record(method: str, notebook: str, **measured: float) -> None:
 def scoreboard(notebook: str) -> Any:
     """Make the table of the methods met up to a notebook ("05"), with the reader's rows and predictions under it.
 
-    The figures of the methods are means over the trainings in `data/results/methods.csv`, in percent.
+    The figures of the methods are means over the trainings in `data/results/methods.csv`, in percent: on the bundled
+    data set (six drawn products and a photographed one) and on five classes of photographs (*real5*).
     """
     from IPython.display import HTML
 

@@ -37,7 +37,7 @@ def site():
 
 
 def test_float64_moves_the_wall_of_plain_sinkhorn():
-    """Notebook 06: at 0.2 float32 moves nothing and float64 all; at 0.05 neither moves anything."""
+    """Deeper notebook 06: at 0.2 float32 moves nothing and float64 all; at 0.05 neither moves anything."""
     piles, holes, a, b = site()
     cost = torch.cdist(piles, holes).square()
     moved = {}
