@@ -21,18 +21,18 @@ from typing import Any
 import numpy as np
 import torch
 
-LINE = re.compile(r"^(\s*\w+ = )(.+?)(  # try )(.+)$", re.MULTILINE)
+LINE = re.compile(r"^(\s*[\w, ]+ = )(.+?)(  # try )(.+)$", re.MULTILINE)
 FOLLOWED = 5  # cells after one with an experiment
-OWN = {"predict", "reveal", "record", "check", "check_solution", "panel", "paint_panel"}  # nothing to see in these
+OWN = {"record", "check", "check_solution", "panel", "paint_panel"}  # not for experiments to touch
 
 
 def variants(source: str) -> list[tuple[str, str]]:
     """Every other setting that a cell invites to, as (line, source)."""
     found = []
     for match in LINE.finditer(source):
-        for value in re.split(r",\s*(?![^(\[]*[)\]])", match[4]):
-            line = f"{match[1].strip()} {value.strip()}"
-            found.append((line, source[: match.start()] + match[1] + value.strip() + source[match.end() :]))
+        for value in map(ast.unparse, ast.parse(f"[{match[4]}]", mode="eval").body.elts):
+            line = f"{match[1].strip()} {value}"
+            found.append((line, source[: match.start()] + match[1] + value + source[match.end() :]))
     return found
 
 
@@ -87,10 +87,12 @@ class Experiments:
             self.open.append((line, own, [FOLLOWED]))
 
     def again(self, line: str, source: str, own: dict[str, Any]) -> None:
-        """Run a cell beside the reader's names; `own` are those of the experiment."""
+        """Run a cell, with the names `own` of an experiment in place of the reader's, which are put back."""
         from IPython.utils.capture import capture_output
 
-        space = {**{name: _fresh(value) for name, value in self.shell.user_ns.items()}, **own}
+        space = self.shell.user_ns  # itself, for functions of earlier cells look there for names
+        kept = dict(space)
+        space.update({name: _fresh(value) for name, value in kept.items()} | own)
         before = dict(space)
         try:
             with capture_output() as said, _random_numbers_kept():
@@ -100,7 +102,9 @@ class Experiments:
             assert "✗" not in said.stdout, said.stdout
         except BaseException:
             print(f"✗ the experiment {line} fails:\n{traceback.format_exc()}")
-        own.update({k: v for k, v in space.items() if k != "__builtins__" and before.get(k, own) is not v})
+        own.update({name: value for name, value in space.items() if before.get(name, own) is not value})
+        space.clear()
+        space.update(kept)
 
 
 def begin(shell: Any) -> None:

@@ -26,6 +26,7 @@ def test_settings_are_read_from_the_comment():
     ]
     assert variants("size = 3  # as large as a token") == []
     assert variants("a = 1  # try 2\nb = a")[0][1] == "a = 2\nb = a"
+    assert [line for line, _ in variants("x, t = 1, 2  # try (f([1, 2]), 3), (0, 1)")][0] == "x, t = (f([1, 2]), 3)"
 
 
 def test_a_setting_that_fails_is_printed_and_others_are_not(shell, capsys):
@@ -37,9 +38,10 @@ def test_a_setting_that_fails_is_printed_and_others_are_not(shell, capsys):
 
 
 def test_the_next_cells_follow(shell, capsys):
+    shell.run_cell("def rest():\n    return 8 - half")
     shell.run_cell("k = 2  # try 1\nhalf = 8 / k")
     shell.run_cell("unrelated = 3")
-    shell.run_cell("left = 1 / (8 - half)")
+    shell.run_cell("left = 1 / (half and rest())")
     assert "✗ the experiment k = 1 fails" in capsys.readouterr().out
     assert shell.user_ns["left"] == 1 / 4
 
