@@ -1,7 +1,11 @@
 """Figures of the notebooks: pictures laid out, and shown under a cell."""
 
+import ast
 import io
+import re
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
@@ -49,3 +53,17 @@ def test_the_promise_drawn_is_the_calibrations(monkeypatch, n, asked, told):
     draw_promise(n, asked)
     left, right = drawn[0].axes
     assert left.get_title() == f"{n} held out: {1 - 0.2 ** (1 / n):.1%} or more" and told in right.get_title()
+
+
+def test_every_figure_is_drawn_by_a_notebook():
+    """Which is how it is tested: `make test` runs them all."""
+    root = Path(__file__).resolve().parents[2]
+    cells = [cell for path in (root / "notebooks").rglob("*.ipynb") for cell in nbformat.read(path, 4).cells]
+    said = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    for path in (root / "hvqlib" / "course" / "figures").glob("[a-z]*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[0] != "_"]
+        within = path.read_text(encoding="utf-8")
+        for name in functions:
+            own = len(re.findall(rf"\b{name}\b", within)) > 1
+            assert own or re.search(rf"\b{name}\b", said), f"no notebook draws {path.stem}.{name}"

@@ -68,14 +68,6 @@ def table(axes: Any, site: Site, loads: Tensor, title: str = "") -> None:
     axes.set_title(title, fontsize=12)
 
 
-def draw_sites(site: Site, plans: Mapping[str, Tensor]) -> bytes:
-    """Draw the site under each of some plans (5, 4) in loads, beside each other."""
-    figure, axes = canvas(1, len(plans), width=1.15 * WIDTH, height=3.2)
-    for one, (title, loads) in zip(np.ravel(axes), plans.items(), strict=True):
-        site_map(one, site, loads, title)
-    return png(figure)
-
-
 def draw_plan(site: Site, loads: Tensor, title: str) -> bytes:
     """Draw a plan (5, 4) in loads on the site and as a table."""
     figure, (left, right) = canvas(1, 2, width=1.15 * WIDTH, height=3.4)
