@@ -84,10 +84,6 @@ def test_images_that_are_cut_or_padded(small_preset, small_data, tmp_path, capsy
         assert cli.main(["predict", "--run", run, "--out", run + " judged", "--masks", image]) == 0
         (judged,) = json.loads((tmp_path / (run + " judged/scores.json")).read_text())
         assert judged["verdict"] != "normal" and judged["boxes"]
-    assert cli.main(["export", "--run", "run", "--onnx", "onnx", "--data", data]) == 0
-    assert cli.main(["predict", "--model", "onnx/model.onnx", "--out", "exported judged", "--masks", image]) == 0
-    (other,) = json.loads((tmp_path / "exported judged/scores.json").read_text())
-    assert (other["verdict"], len(other["boxes"])) == (judged["verdict"], len(judged["boxes"]))
 
 
 def test_foundry_is_drawn_once(tmp_path, monkeypatch, capsys):

@@ -96,6 +96,11 @@ def test_images_that_are_cut_or_padded_score_as_in_torch(fit, small_data, tmp_pa
     if fit["fit"] == "tiles":
         with pytest.raises(InputError, match=r"cut into 2 x 5 tiles, and the model is given 2 x 2"):
             model.judge([np.zeros((70, 160, 3), np.uint8)])
+    image = str(next(s.path for s in dataset.test if s.label))
+    for way, place in (("--run", run), ("--model", tmp_path / "onnx" / "model.onnx")):
+        assert main(["predict", way, str(place), "--out", str(tmp_path / way), "--masks", image]) == 0
+    (one,), (other,) = (json.loads((tmp_path / way / "scores.json").read_text()) for way in ("--run", "--model"))
+    assert (one["verdict"], one["boxes"]) == (other["verdict"], other["boxes"])
     says = json.loads((tmp_path / "onnx" / "detector.json").read_text(encoding="utf-8"))
     inputs = [value.name for value in onnx.load(tmp_path / "onnx" / "model.onnx").graph.input]
     assert says["format"] == 2 and inputs == list(says["inputs"]) == list(CUT_INPUTS)
