@@ -92,7 +92,7 @@ def scoreboard(notebook: str) -> Any:
     head = "".join(f"<th>{of}: {name}</th>" for of in PRODUCTS.values() for name in MEASURES.values())
     body = ""
     for variant, (name, since) in METHODS.items():
-        if since <= notebook:
+        if since <= notebook and any(row["variant"] == variant for row in rows):
             cells = [
                 _mean([r[key] for r in rows if (r["variant"], r["data"]) == (variant, data)])
                 for data in PRODUCTS
