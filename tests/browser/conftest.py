@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
@@ -80,13 +80,19 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def page() -> Iterator[Page]:
-    """A page of a browser that may speak to this machine alone."""
+def browser() -> Iterator[Browser]:
+    """A browser; one for all tests of a process, for Playwright starts once in each."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        outside = lambda url: not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:"))  # noqa: E731
-        page.route(outside, lambda route: route.abort())
+        opened = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
         SCREENSHOTS.mkdir(exist_ok=True)
-        yield page
-        browser.close()
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def page(browser: Browser) -> Page:
+    """A page that may speak to this machine alone."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    outside = lambda url: not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:"))  # noqa: E731
+    page.route(outside, lambda route: route.abort())
+    return page

@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from .conftest import ROOT, SCREENSHOTS, chromium
+from .conftest import ROOT, SCREENSHOTS
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +21,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = subprocess.run([sys.executable, "docs/build_site.py", str(out)], cwd=ROOT, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     return out
-
-
-@pytest.fixture(scope="module")
-def browser() -> Browser:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
 
 
 class Links(HTMLParser):
@@ -86,7 +78,6 @@ def test_a_notebook_reads_well(site: Path, browser: Browser, width: int) -> None
     assert page.locator("details.hide").count(), "solutions are folded"
     assert page.evaluate("document.documentElement.scrollWidth") <= width + 1
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"site_{width}.png")
     page.close()
 
