@@ -10,6 +10,8 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
+from tests import ranges
+
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 ROAD = sorted(FOLDER.glob("*.ipynb"))  # the course
 DEEPER = sorted(FOLDER.glob("deeper/*.ipynb"))  # for the curious: nothing of the course needs them
@@ -91,8 +93,15 @@ def test_code(notebook: NotebookNode) -> None:
         assert len(cell.source.splitlines()) <= 30, cell.source
         assert not cell.source.rstrip().endswith(";"), "nbval compares what a trailing ; hides"
         assert not re.search(r"\binteract|\bOutput\(|pyplot|^[%!]", cell.source, re.M), cell.source
-        if "nbval-ignore-output" in cell.metadata.get("tags", ()):
-            assert "assert " in cell.source, "an output that is not compared needs a range"
+        loose = "nbval-ignore-output" in cell.metadata.get("tags", ())
+        assert len(ranges.of(cell.source)) == loose, "an output that is not compared needs a range in tests/ranges.py"
+
+
+def test_each_range_is_of_one_cell() -> None:
+    sources = [cell.source for path in PATHS for cell in code(nbformat.read(path, as_version=4))]
+    for text, condition in ranges.RANGES.items():
+        assert sum(text in source for source in sources) == 1, text
+        ast.parse(condition, mode="eval")
 
 
 def test_anatomy(path: Path, notebook: NotebookNode) -> None:

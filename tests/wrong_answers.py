@@ -2,7 +2,8 @@
 
 An error in the reader's code, nonsense, another shape, and an answer that is off by a little each have to get one line.
 Of an exercise the first such line ends in the first hint, the others in the second, and neither holds the answer.
-Then it begins to try the experiments that the notebooks invite to (tests/experiments.py).
+Then it begins to try the experiments that the notebooks invite to (tests/experiments.py), and to hold what is not
+compared to its range (tests/ranges.py).
 """
 
 
@@ -70,9 +71,11 @@ def _begin():
     import hvqlib  # of this checkout
 
     sys.path.insert(0, str(Path(hvqlib.__file__).resolve().parents[1] / "tests"))
-    from experiments import begin
+    import experiments
+    import ranges
 
-    begin(get_ipython())  # noqa: F821
+    for part in (experiments, ranges):
+        part.begin(get_ipython())  # noqa: F821
 
 
 _strict()
