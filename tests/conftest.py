@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +20,15 @@ if TYPE_CHECKING:
     from hvqlib.data.dataset import AnomalyDataset
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything loads torch
+
+
+def script(name: str) -> ModuleType:
+    """Load a script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "docs" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

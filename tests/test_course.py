@@ -1,21 +1,19 @@
 """The heads and the table of the notebooks say what was counted and measured."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import script
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
 def course():
-    spec = importlib.util.spec_from_file_location("course", ROOT / "docs" / "course.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("course")
 
 
 def test_pages_say_what_was_counted(course):

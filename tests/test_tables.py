@@ -1,7 +1,7 @@
 """Figures on pages are those of data/results, and data/results can be repeated."""
 
 import csv
-import importlib.util
+import importlib
 import json
 import re
 import shlex
@@ -17,6 +17,7 @@ from hvqlib import evaluate
 from hvqlib.course.material import cache_folder, foundry, shipped
 from hvqlib.course.results import read_rows
 from hvqlib.evaluation.metrics import METRICS
+from tests.conftest import script
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "data" / "results"
@@ -24,10 +25,7 @@ RESULTS = ROOT / "data" / "results"
 
 @pytest.fixture
 def tables():
-    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("tables")
 
 
 def test_pages_say_what_the_results_say(tables):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from hvqlib.evaluation.figures import BLUE, DEFECT, GREEN, GREY, HEAT, ORANGE, PURPLE, legible, png, thumbnail
 from hvqlib.false_alarms import CONFIDENCE, least_rate
@@ -46,6 +47,27 @@ def tiles(
         one.imshow(picture, cmap=HEAT, vmin=low, vmax=high)
         if i < len(titles):
             one.set_title(titles[i], fontsize=10)
+
+
+def close_up(
+    pictures: Sequence[np.ndarray],
+    squares: Sequence[tuple[int, int, int]],
+    titles: Sequence[str],
+    near: Sequence[np.ndarray] | None = None,
+) -> bytes:
+    """Draw pictures (S, S, 3), each with a square (top, left, side) in it, and below what is in the square.
+
+    That is taken from the pictures `near` (S, S, 3), where they are given.
+    """
+    figure, axes = canvas(2, len(pictures), height=5)
+    cut = [one[y : y + n, x : x + n] for one, (y, x, n) in zip(near or pictures, squares, strict=True)]
+    for axis, (y, x, side) in zip(axes[0], squares, strict=True):
+        axis.add_patch(Rectangle((x, y), side, side, fill=False, ec="white", lw=2))
+    tiles(axes[0], pictures)
+    tiles(axes[1], cut)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=13)
+    return png(figure, light=True)
 
 
 def contact_sheet(paths: Sequence[Path], names: Sequence[str], columns: int = 8) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.patches import Rectangle
 
-from hvqlib.course.figures import canvas, tiles
+from hvqlib.course.figures import canvas, close_up, tiles
 from hvqlib.evaluation.figures import BLUE, DEFECT, HEAT, png
 
 TITLE, LABEL = 13, 12  # points
@@ -101,17 +101,8 @@ def draw_closer(
     side: int = 64,
 ) -> bytes:
     """Draw outlined pictures (S, S, 3), each with a square round its centre (row, column); below, what is in it."""
-    figure, axes = canvas(2, len(pictures), height=5)
-    near = []
-    for axis, picture, centre in zip(axes[0], pictures, centres, strict=True):
-        y, x = (int(np.clip(place - side // 2, 0, len(picture) - side)) for place in centre)
-        axis.add_patch(Rectangle((x, y), side, side, fill=False, ec="white", lw=2))
-        near.append(picture[y : y + side, x : x + side])
-    tiles(axes[0], outlined)
-    tiles(axes[1], near)
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=TITLE)
-    return png(figure, light=True)
+    corners = [np.clip(np.subtract(centre, side // 2), 0, len(outlined[0]) - side).astype(int) for centre in centres]
+    return close_up(outlined, [(y, x, side) for y, x in corners], titles, pictures)
 
 
 def draw_piles(groups: Mapping[str, np.ndarray], line: float, told: str, right: float = 12) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from hvqlib.course.figures import canvas, tiles
+from hvqlib.course.figures import canvas, close_up, tiles
 from hvqlib.evaluation.figures import BLUE, DEFECT, GREY, PURPLE, outline, png
 
 TITLE, LABEL = 13, 12  # points
@@ -27,19 +27,13 @@ def draw_row(pictures: Sequence[np.ndarray], titles: Sequence[str]) -> bytes:
 
 def draw_kinds(pictures: Sequence[np.ndarray], masks: Sequence[np.ndarray], titles: Sequence[str]) -> bytes:
     """Draw pictures (S, S, 3) of defects, and below each the surroundings of its mask (S, S) from close by."""
-    figure, axes = canvas(2, len(pictures), height=5)
-    near = []
-    for axis, picture, mask in zip(axes[0], pictures, masks, strict=True):
+    squares = []
+    for mask in masks:
         at = np.argwhere(mask)
         side = int(max(56, 1.5 * (np.ptp(at, axis=0).max() + 1)))
         y, x = (int(np.clip(c - side // 2, 0, len(mask) - side)) for c in (at.min(0) + at.max(0)) / 2)
-        axis.add_patch(Rectangle((x, y), side, side, fill=False, ec="white", lw=2))
-        near.append(picture[y : y + side, x : x + side])
-    tiles(axes[0], pictures)
-    tiles(axes[1], near)
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=TITLE)
-    return png(figure, light=True)
+        squares.append((y, x, side))
+    return close_up(pictures, squares, titles)
 
 
 def draw_pair(pictures: Sequence[np.ndarray], titles: Sequence[str], note: str) -> bytes:
