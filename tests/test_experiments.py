@@ -7,6 +7,7 @@ import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 
+from tests import ranges
 from tests.experiments import Experiments, variants
 
 
@@ -53,3 +54,11 @@ def test_random_numbers_go_on_as_if_nothing_had_been_tried(shell):
     numbers, generator = np.random.default_rng(0).normal(size=3), torch.Generator().manual_seed(0)
     torch.rand(2, generator=generator)
     assert shell.user_ns["second"] == (numbers[2], torch.rand(1, generator=generator))
+
+
+def test_a_range_that_is_left_stops_the_cell(monkeypatch):
+    monkeypatch.setattr(ranges, "RANGES", {"found = ": "found < 3"})
+    made = InteractiveShell()
+    ranges.begin(made)
+    assert made.run_cell("found = 2\nfound").success and made.run_cell("other = 4").success
+    assert isinstance(made.run_cell("found = 4\nfound").error_in_exec, AssertionError)
