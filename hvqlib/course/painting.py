@@ -1,26 +1,45 @@
-"""Paint a defect on a picture with the mouse: strokes from the browser (painting.js), pixels made here."""
+"""Paint a defect on a picture with the mouse: strokes from the browser (painting.js), pixels and answers made here."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anywidget
 import numpy as np
 import traitlets
+from matplotlib import colormaps
 from PIL import Image, ImageDraw
 
 from hvqlib.errors import InputError
+from hvqlib.evaluation.figures import HEAT
 
 TOOLS = ("scratch", "blob", "erase")
 COLOURS = {"black": "#141414", "white": "#f5f5f5", "rust": "#7a3b12", "blue": "#1f4e79"}
 
 
+class Answer(NamedTuple):
+    """Hold what a detector makes of a painted picture."""
+
+    flipped: list[int]  # places (0 to 195) whose code is no longer that of the clean picture
+    anomaly_map: np.ndarray  # (S, S)
+    score: float
+    threshold: float
+
+    @property
+    def text(self) -> str:
+        """Put it in a sentence."""
+        verdict = "defective" if self.score > self.threshold else "normal"
+        codes = f"{len(self.flipped)} of 196 top codes flipped"
+        return f"{codes}; score {self.score:.2f}, threshold {self.threshold:.2f}: {verdict}"
+
+
 class Paint(anywidget.AnyWidget):
     """Show a picture (S, S, 3) uint8 to paint on, at `scale` screen pixels per pixel.
 
-    `strokes` changes when the mouse is let go; `painted` is the picture with them.
+    `strokes` changes when the mouse is let go; `painted` is the picture with them. What :meth:`tell` is given stands
+    beside it: the places whose code flipped, and the anomaly map, from black to white at three thresholds.
     """
 
     _esm = Path(__file__).with_name("painting.js")
@@ -30,6 +49,7 @@ class Paint(anywidget.AnyWidget):
     colours = traitlets.Dict(COLOURS).tag(sync=True)
     picture = traitlets.Bytes(b"").tag(sync=True)
     strokes: traitlets.List = traitlets.List([]).tag(sync=True)
+    answer: traitlets.Dict = traitlets.Dict({}).tag(sync=True)
 
     def __init__(self, picture: np.ndarray, scale: float = 1.5) -> None:
         super().__init__(side=len(picture), scale=scale)
@@ -41,6 +61,13 @@ class Paint(anywidget.AnyWidget):
         buffer = io.BytesIO()
         Image.fromarray(picture).save(buffer, "PNG")
         self.strokes, self.picture = [], buffer.getvalue()
+
+    def tell(self, answer: Answer) -> None:
+        """Show an answer beside the picture."""
+        small = np.asarray(Image.fromarray(answer.anomaly_map.astype(np.float32)).reduce(4))
+        table = (255 * colormaps[HEAT](np.arange(256))[:, :3]).round().astype(int)
+        heat = {"map": small.ravel().round(2).tolist(), "high": 3 * answer.threshold, "table": table.ravel().tolist()}
+        self.answer = {"flipped": answer.flipped, "text": answer.text, **heat}
 
     def __repr__(self) -> str:
         return f"Paint({self.side} px)"  # the same in every run: notebooks keep it

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from math import log10
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as ipw
+
+if TYPE_CHECKING:
+    from hvqlib.course.painting import Answer, Paint
 
 
 def panel(draw: Callable[..., bytes], **controls: Any) -> ipw.VBox:
@@ -26,28 +29,25 @@ def panel(draw: Callable[..., bytes], **controls: Any) -> ipw.VBox:
     holders = {name: control[-1] if isinstance(control, tuple) else control for name, control in controls.items()}
     shown = [part for control in controls.values() for part in (control if isinstance(control, tuple) else (control,))]
     above = ipw.HBox(shown, layout=ipw.Layout(flex_flow="row wrap"))
-    watched = [(holder, "value") for holder in holders.values()]
-    return _redrawn(above, lambda: draw(**{name: holder.value for name, holder in holders.items()}), watched)
+
+    def drawn() -> bytes:
+        return draw(**{name: holder.value for name, holder in holders.items()})
+
+    picture = _picture(drawn())
+    for holder in holders.values():
+        holder.observe(lambda _: setattr(picture, "value", drawn()), "value")
+    return ipw.VBox([above, picture])
 
 
-def paint_panel(draw: Callable[[list], bytes], paint: Any) -> ipw.VBox:
-    """Put a picture to paint on (:class:`hvqlib.course.painting.Paint`) over what `draw` makes of its strokes.
-
-    `draw`, from the list of strokes to the bytes of a PNG, is called again after every stroke.
-    """
-    return _redrawn(paint, lambda: draw(paint.strokes), [(paint, "strokes")])
+def paint_panel(answer: Callable[[list], Answer], paint: Paint) -> Paint:
+    """Let a picture to paint on show, after every stroke, what `answer` makes of its strokes; put it last in a cell."""
+    paint.observe(lambda _: paint.tell(answer(paint.strokes)), "strokes")
+    paint.tell(answer(paint.strokes))
+    return paint
 
 
 def _picture(content: bytes) -> ipw.Image:
     return ipw.Image(value=content, format="png", layout=ipw.Layout(max_width="100%", align_self="flex-start"))
-
-
-def _redrawn(above: ipw.Widget, draw: Callable[[], bytes], watched: Sequence[tuple[Any, str]]) -> ipw.VBox:
-    """A widget over a picture that is drawn again whenever one of the watched traits changes."""
-    picture = _picture(draw())
-    for widget, trait in watched:
-        widget.observe(lambda _: setattr(picture, "value", draw()), trait)
-    return ipw.VBox([above, picture])
 
 
 WIDE = {"description_width": "initial"}  # labels are never cut off

@@ -63,10 +63,14 @@ class OneImage(nn.Module):
         self.modules_of_it = nn.ModuleList(m for m in vars(detector).values() if isinstance(m, nn.Module))
 
     def forward(self, image: Tensor, given_class: Tensor) -> tuple[Tensor, ...]:
+        return self.judge(self.features(image), given_class)
+
+    def features(self, image: Tensor) -> Tensor:
+        """Compute the standardised features (1, C, H, W) of an image (H, W, 3) uint8."""
         backbone = self.detector.backbone
         mean, std = (torch.tensor(values)[:, None, None] for values in (backbone.mean, backbone.std))
         pixels = (resize(image, backbone.image_size) - mean) / std  # (3, S, S)
-        return self.judge(self.detector.standardize(backbone(pixels[None])), given_class)
+        return self.detector.standardize(backbone(pixels[None]))
 
     def judge(self, features: Tensor, given_class: Tensor, tiles: Tiles | None = None) -> tuple[Tensor, ...]:
         """Turn standardised features (1, C, H, W), of an image in M tiles (M, C, H, W), and a class id (1,) into it."""
@@ -140,18 +144,26 @@ def write_model(detector: Detector, path: Path) -> None:
         example = (torch.zeros(number, 97, 97, 3, dtype=torch.uint8), boxes, torch.tensor([-1]))
         sizes, inputs = ({1: "side", 2: "side"}, {}, {}), CUT_INPUTS
         model = OneCutImage(detector, rows, columns)
+    try:
+        write_program(model, dict(zip(inputs, example, strict=True)), tuple(OUTPUTS), path, sizes)
+    except Exception as error:  # whatever the exporter meets in a network of timm
+        why = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise RunError(f"A run with the backbone {detector.config.backbone} cannot be exported ({why[0]}).") from error
+
+
+def write_program(
+    model: nn.Module, example: dict[str, Tensor], outputs: Sequence[str], path: Path, sizes: tuple | None = None
+) -> None:
+    """Write a module as ONNX, with an example of its inputs by name; `sizes` names those of their axes that vary."""
     heard = logging.getLogger("torch.onnx").level
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the exporter's own making
             logging.getLogger("torch.onnx").setLevel(logging.ERROR)
             program = torch.onnx.export(
-                model.eval(), example, dynamo=True, opset_version=OPSET, dynamic_shapes=sizes,
-                input_names=list(inputs), output_names=list(OUTPUTS), verbose=False,
+                model.eval(), tuple(example.values()), dynamo=True, opset_version=OPSET, dynamic_shapes=sizes,
+                input_names=list(example), output_names=list(outputs), verbose=False,
             )  # fmt: skip
-    except Exception as error:  # whatever the exporter meets in a network of timm
-        why = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-        raise RunError(f"A run with the backbone {detector.config.backbone} cannot be exported ({why[0]}).") from error
     finally:
         logging.getLogger("torch.onnx").setLevel(heard)
     assert program is not None

@@ -5,7 +5,7 @@ from PIL import Image
 
 from hvqlib.course import widgets
 from hvqlib.course.figures import canvas
-from hvqlib.course.painting import Paint
+from hvqlib.course.painting import Answer, Paint
 from hvqlib.evaluation.figures import png
 
 
@@ -65,17 +65,18 @@ def test_a_live_training_is_drawn_paused_and_stopped():
     assert live.watch(None, [0] * 4)  # stop also ends a pause
 
 
-def test_an_easel_draws_again_after_every_stroke():
+def test_an_easel_answers_after_every_stroke():
     calls = []
 
-    def draw(strokes):
+    def answer(strokes):
         calls.append(len(strokes))
-        return png(canvas(width=1 + len(strokes), height=1)[0])
+        return Answer(list(range(len(strokes))), np.full((8, 8), 2.0 * len(strokes)), 3.0, 2.0)
 
-    picture = Paint(np.zeros((32, 32, 3), np.uint8))
-    easel = widgets.paint_panel(draw, picture)
-    before = easel.children[1].value
-    picture.strokes = [{"tool": "blob", "colour": "rust", "width": 3, "points": [[1, 1]]}]
-    assert calls == [0, 1] and easel.children[1].value != before
-    picture.load(np.ones((32, 32, 3), np.uint8))
-    assert calls == [0, 1, 0] and easel.children[1].value == before
+    easel = Paint(np.zeros((32, 32, 3), np.uint8))
+    assert widgets.paint_panel(answer, easel) is easel
+    assert easel.answer["flipped"] == [] and easel.answer["high"] == 6 and easel.answer["map"] == [0] * 4
+    easel.strokes = [{"tool": "blob", "colour": "rust", "width": 3, "points": [[1, 1]]}]
+    assert calls == [0, 1] and easel.answer["flipped"] == [0] and easel.answer["map"] == [2] * 4
+    assert "1 of 196" in easel.answer["text"] and "defective" in easel.answer["text"]
+    easel.load(np.ones((32, 32, 3), np.uint8))
+    assert calls == [0, 1, 0] and easel.answer["flipped"] == []

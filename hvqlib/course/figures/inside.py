@@ -10,6 +10,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from hvqlib.course.figures import canvas, tiles
+from hvqlib.course.painting import Answer
 from hvqlib.evaluation.figures import BLUE, DEFECT, GREEN, GREY, HEAT, ORANGE, PURPLE, png
 
 LARGE = 12  # points, of what must be read at half size
@@ -139,24 +140,23 @@ def framed(picture: np.ndarray, places: Sequence[int]) -> np.ndarray:
     return picture
 
 
-def draw_verdict(
-    pixels: np.ndarray, heat: np.ndarray, flipped: Sequence[int], scores: tuple[float, float], threshold: float
-) -> bytes:
+def draw_verdict(pixels: np.ndarray, answer: Answer, clean_score: float) -> bytes:
     """Draw a painted image with flipped codes framed, its map, and the scores (few artists: quick)."""
+    flipped, heat, score, threshold = answer
     figure, axes = canvas(height=3.4)
     figure.set_layout_engine("none")
     shade = np.uint8(255 * colormaps[HEAT](heat / (3 * threshold))[..., :3])
     for left, picture in ((10, framed(pixels, flipped)), (250, shade)):
         figure.figimage(picture, left, 12)
-    bad = scores[1] > threshold
+    bad = score > threshold
     axes.set_position((0.74, 0.1, 0.25, 0.76))
     hatch = [None, "//" if bad else None]
-    axes.bar(["clean", "painted"], scores, color=[BLUE, DEFECT if bad else BLUE], hatch=hatch)
+    axes.bar(["clean", "painted"], (clean_score, score), color=[BLUE, DEFECT if bad else BLUE], hatch=hatch)
     axes.axhline(threshold, color=GREY, linestyle="--")
     axes.text(-0.4, threshold + 0.5, "threshold", color=GREY, fontsize=LARGE - 1)
-    axes.set(ylim=(0, max(42, 1.05 * scores[1])), ylabel="image score")
+    axes.set(ylim=(0, max(42, 1.05 * score)), ylabel="image score")
     heads = ((122, f"{len(flipped)} of 196 top codes flipped"), (362, "anomaly map"))
-    for x, text in (*heads, (620, f"score {scores[1]:.1f}: {'defective' if bad else 'normal'}")):
+    for x, text in (*heads, (620, f"score {score:.1f}: {'defective' if bad else 'normal'}")):
         figure.text(x / 720, 0.92, text, ha="center", fontsize=LARGE)
     return png(figure, dpi=80, light=True)
 
