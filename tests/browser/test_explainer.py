@@ -1,0 +1,182 @@
+"""The explainer, built and opened from disk: the tour by keyboard, verdicts as the library's, nothing asked of a network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from hvqlib.course.material import cache_folder, foundry, shipped
+from hvqlib.data.images import read_image
+
+from .conftest import ROOT, SCREENSHOTS, serious_faults
+
+STEPS = 8
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("explainer") / "explainer.html"
+    done = subprocess.run(
+        [sys.executable, "web/build_explainer.py", str(out)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture(params=SIZES)
+def sized(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def opened(built: Path, browser: Browser) -> Iterator[Any]:
+    """Open the page at a size; whatever it asks for or complains of fails the test."""
+    pages: list[Page] = []
+    wrong: list[str] = []
+
+    def at(size: str, scheme: str = "light") -> Page:
+        width, height = SIZES[size]
+        page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page.on("request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else wrong.append(r.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.goto(built.as_uri(), wait_until="commit")
+        pages.append(page)
+        return page
+
+    yield at
+    for page in pages:
+        page.close()
+    assert wrong == []
+
+
+def ready(page: Page) -> None:
+    page.locator("html[data-ready]").wait_for(timeout=120_000)
+
+
+def tab_to(page: Page, wanted: str, most: int = 80) -> None:
+    """Press the tab key until what has the focus fits a selector."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
+            return
+    raise AssertionError(f"the tab key does not lead to {wanted}")
+
+
+def test_the_tour_by_keyboard_alone(opened: Any, sized: str) -> None:
+    page = opened(sized)
+    page.locator("html[data-shown]").wait_for(timeout=30_000)
+    assert page.locator("#stage canvas").count() == 1, "the first picture is there before the detector is"
+    ready(page)
+    for step in range(1, STEPS + 1):
+        assert page.locator("#title").inner_text().startswith(f"{step} ·")
+        assert not page.locator("#answer").inner_text(), "nothing is shown before a prediction"
+        if step == 5:
+            tab_to(page, "canvas[data-panel=picture]")
+        if step in (3, 5):
+            tab_to(page, "canvas[data-panel=picture]") if step == 3 else None
+            page.keyboard.press("ArrowRight")
+            assert page.evaluate("explainer.place") == 105 + (step == 5)
+        page.evaluate("document.getElementById('title').focus()")
+        tab_to(page, "#prediction button")
+        page.keyboard.press("Enter")
+        page.wait_for_function("document.getElementById('answer').innerText.length > 30")
+        if step == 6:
+            paint_by_keyboard(page)
+        if step == 7:
+            tab_to(page, "#threshold")
+            before = page.locator("#answer").inner_text()
+            for _ in range(15):
+                page.keyboard.press("ArrowRight")
+            assert page.locator("#answer").inner_text() != before
+        page.wait_for_function("!document.getElementById('answer').innerText.includes('is looking')")
+        page.wait_for_timeout(400)
+        page.screenshot(path=SCREENSHOTS / f"explainer_{sized}_{step}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[sized][0]
+        tab_to(page, "#next")
+        page.keyboard.press("Enter")
+    assert page.locator("#title").inner_text() == "Your own photograph"
+
+
+def paint_by_keyboard(page: Page) -> None:
+    """Paint a line: the map rises under it, codes flip, and without it all is as before."""
+    page.evaluate("document.getElementById('title').focus()")
+    tab_to(page, "canvas.paints")
+    clean = page.evaluate("explainer.result.score")
+    page.keyboard.press("Space")
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    page.wait_for_function("explainer.result.map.length > 10000 && explainer.answered")
+    page.wait_for_timeout(1500)
+    score, under, beside = page.evaluate(
+        """() => { const m = explainer.result.map, at = (x, y) => m[Math.floor(y * 224) * 224 + Math.floor(x * 224)];
+        return [explainer.result.score, at(.6, .5), at(.1, .9)]; }"""
+    )
+    assert score > clean and under > 2 * beside
+    assert "codes have flipped" in page.locator("#answer").inner_text()
+
+
+def test_verdicts_are_the_librarys(opened: Any) -> None:
+    page = opened("desktop")
+    ready(page)
+    page.locator("#steps button").last.click()
+    dataset, detector = foundry(), shipped()
+    chosen = [s for name in dataset.classes for s in [t for t in dataset.test if t.class_name == name][::13]]
+    for sample, told in zip(chosen, detector.judge([s.path for s in chosen], cache=cache_folder()), strict=True):
+        page.evaluate("explainer.result = null")
+        page.locator("#file").set_input_files(str(sample.path))
+        page.wait_for_function("explainer.result", timeout=30_000)
+        page.wait_for_timeout(50)
+        data = page.locator("html").evaluate("node => ({...node.dataset})")
+        assert (data["product"], data["verdict"]) == (told.class_name, told.verdict), sample.path
+        assert abs(float(data["score"]) - told.score) < 1e-2 * max(1, told.score), sample.path
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "turned"])
+def test_pixels_are_decoded_as_the_library_does(opened: Any, tmp_path: Path, kind: str) -> None:
+    """Resizing happens in the model, which a test of the export compares; what is left to the page is decoding."""
+    picture = Image.open(foundry().test[0].path).convert("RGB").resize((301, 203))
+    path = tmp_path / f"picture.{'png' if kind == 'png' else 'jpg'}"
+    exif = Image.Exif()
+    exif[0x0112] = 6 if kind == "turned" else 1
+    picture.save(path, **({} if kind == "png" else {"quality": 95, "exif": exif}))
+    page = opened("desktop")
+    ready(page)
+    page.locator("#steps button").last.click()
+    page.evaluate("explainer.result = null")
+    page.locator("#file").set_input_files(str(path))
+    page.wait_for_function("explainer.result", timeout=30_000)
+    seen = np.array(page.evaluate("explainer.pixels()"), np.int64)
+    wanted = read_image(path)
+    assert len(seen) == wanted.size
+    assert np.abs(seen.reshape(wanted.shape) - wanted).max() <= (0 if kind == "png" else 1)
+
+
+def test_what_is_no_picture_is_refused_in_a_sentence(opened: Any, tmp_path: Path) -> None:
+    page = opened("desktop")
+    page.locator("#steps button").last.click()
+    (tmp_path / "words.png").write_text("no picture")
+    page.locator("#file").set_input_files(str(tmp_path / "words.png"))
+    page.locator("#status:has-text('no picture that the browser can read')").wait_for(timeout=10_000)
+
+
+def test_no_serious_fault_for_those_who_read_otherwise(opened: Any, axe: str) -> None:
+    for size, scheme in (("desktop", "light"), ("phone", "dark")):
+        page = opened(size, scheme)
+        ready(page)
+        for step in range(STEPS + 1):
+            page.locator("#steps button").nth(step).click()
+            if page.locator("#prediction button").count() and page.locator("#prediction").is_visible():
+                page.locator("#prediction button").first.click()
+            page.wait_for_timeout(300)
+            assert serious_faults(page, axe) == [], step

@@ -1,0 +1,17 @@
+// Keeps the detector off the page's own thread.
+import { judge, load } from "./detector.js";
+
+onmessage = async ({ data }) => {
+  try {
+    if (data.kind === "load") {
+      await load(data, (done) => postMessage({ kind: "progress", done }));
+      postMessage({ kind: "ready" });
+    } else {
+      const began = performance.now();
+      const result = await judge(data);
+      postMessage({ kind: "result", id: data.id, result, milliseconds: performance.now() - began });
+    }
+  } catch (error) {
+    postMessage({ kind: "error", id: data.id, message: String(error?.message ?? error) });
+  }
+};
