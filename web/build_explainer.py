@@ -218,10 +218,13 @@ def content() -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Any], by
     for tokens in features:
         mine = (tokens @ wide / unit).round().clamp(-127, 127).to(torch.int8)
         patch_features.append(nn.functional.pad(mine, (0, 0, 0, 0, 0, room - len(mine))).numpy())
-    colour = every @ wide[:, :3]
-    ends = torch.stack([torch.quantile(colour[::7], q, dim=0) for q in (0.01, 0.99)])
-    centred = every - every.mean(0)
-    held = float((centred @ wide[:, :3]).square().sum() / centred.square().sum())
+    colours = [directions(tokens.flatten(0, 1), 3) for tokens in features]
+    ends, held = [], []
+    for tokens, three in zip(features, colours, strict=True):
+        mine = tokens.flatten(0, 1)
+        ends.append(torch.stack([torch.quantile(mine @ three, q, dim=0) for q in (0.01, 0.99)]))
+        centred = mine - mine.mean(0)
+        held.append(float((centred @ three).square().sum() / centred.square().sum()))
     tests = detector.judge([s.path for s in dataset.test], [s.class_name for s in dataset.test], cache=cache_folder())
     told = describe(detector, model)
     scored = []  # (class, label, score in spreads above the mean of normal images)
@@ -253,8 +256,8 @@ def content() -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Any], by
         "patch_counts": np.array([len(f) for f in features], np.int32),
         "patch_directions": wide.numpy(),
         "patch_unit": np.array([unit], np.float32),
-        "colour_directions": wide[:, :3].contiguous().numpy(),
-        "colour_ends": ends.numpy().astype(np.float32),
+        "colour_directions": torch.stack(colours).numpy(),
+        "colour_ends": torch.stack(ends).numpy(),
     }
     return first, arrays, {"pictures": pictures, "sheets": sheets}, model, other
 

@@ -34,11 +34,12 @@ function along(features, directions, n) {
   return out;
 }
 
-// Three of the directions in which normal features vary most, as red, green and blue: (196, 3).
-function colours(features) {
-  const seen = along(features, pack.colour_directions, COLOURS), out = new Uint8Array(seen.length);
+// Three of the directions in which normal features of a product vary most, as red, green and blue: (196, 3).
+function colours(features, classId) {
+  const size = CHANNELS * COLOURS, directions = pack.colour_directions.subarray(classId * size, (classId + 1) * size);
+  const seen = along(features, directions, COLOURS), out = new Uint8Array(seen.length), ends = 2 * COLOURS * classId;
   seen.forEach((value, i) => {
-    const low = pack.colour_ends[i % COLOURS], high = pack.colour_ends[COLOURS + (i % COLOURS)];
+    const low = pack.colour_ends[ends + (i % COLOURS)], high = pack.colour_ends[ends + COLOURS + (i % COLOURS)];
     out[i] = Math.max(0, Math.min(255, (255 * (value - low)) / (high - low)));
   });
   return out;
@@ -77,7 +78,7 @@ export async function judge({ pixels, height, width, classId, withPatches = true
   const result = {
     classId: chosen, score: values.score[0], spot: values.spot[0], picture: values.picture[0],
     strangeness: values.strangeness[0], map: Float32Array.from(values.anomaly_map), codes: Int32Array.from(values.code_ids, Number),
-    distances: Float32Array.from(values.distances), colours: colours(values.features),
+    distances: Float32Array.from(values.distances), colours: colours(values.features, chosen),
     residual: lengths(values.features, values.reconstruction),
     features: Float32Array.from(values.features), reconstruction: Float32Array.from(values.reconstruction),
   };

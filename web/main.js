@@ -77,10 +77,10 @@ async function look() {
   if (!state.detector) { say("The detector is still being loaded: a moment."); return false; }
   await busy;
   if (mine !== asked) return false;
-  const began = performance.now(), twin = state.step === LAST - 1 || !!state.own;
-  const known = state.own && !state.base ? -1 : state.classId;
-  busy = state.detector.judge(pixels(), { classId: known, withPatches: state.step !== 5, withTwin: twin })
-    .then((result) => { state.result = { ...state.result, ...result }; state.answered = performance.now() - began; })
+  const began = performance.now(), wanted = new Set(steps[state.step].after), classId = state.own && !state.base ? -1 : state.classId;
+  const more = { withPatches: wanted.has("patches"), withTwin: wanted.has("twinPatches") || classId < 0 };
+  busy = state.detector.judge(pixels(), { classId, ...more })
+    .then((result) => { state.result = result; state.answered = performance.now() - began; })
     .catch((error) => say(`The detector stopped: ${error.message}`));
   await busy;
   redraw();
@@ -188,13 +188,13 @@ const PANELS = {
   colours: { title: () => "its features, as colours", alt: () => "three numbers of each place, as a colour",
     draw: (pen) => { const c = state.result?.colours; if (!c) return note(pen, "the detector is looking");
       for (let p = 0; p < PLACES; p++) { pen.fillStyle = `rgb(${c[3 * p]},${c[3 * p + 1]},${c[3 * p + 2]})`; pen.fillRect((p % SIDE) * CELL, Math.floor(p / SIDE) * CELL, CELL, CELL); } } },
-  patches: { title: () => "its reconstruction, in patches of normal pictures", draw: (pen) => mosaic(pen, state.result?.patches), alt: () => "what the decoder rebuilt, each place as the normal patch that is most like it" },
+  patches: { title: () => "its reconstruction, in normal patches", draw: (pen) => mosaic(pen, state.result?.patches), alt: () => "what the decoder rebuilt, each place as the normal patch that is most like it" },
   residual: { title: () => "features minus reconstruction", draw: (pen) => heat(pen, state.result?.residual, most(), false), alt: () => state.result ? `length of the difference at each place, largest at ${where(highest(state.result.residual))}` : "" },
   map: { title: () => "the anomaly map", alt: () => (state.result ? `anomaly map, highest at ${where(peak())}` : ""),
     draw: (pen) => heat(pen, state.result?.map, 2 * first.pixel_thresholds[state.classId], true) },
   flips: { title: () => `${flipped().length} of 196 top codes flipped`, alt: () => `${flipped().length} places framed`, draw: (pen) => { seen(pen); veil(pen); drawFlipped(pen, SIZE, flipped()); } },
   paint: { title: () => "paint here: drag, or arrow keys and space", paints: true, large: true, draw: (pen) => { seen(pen); brush(pen); }, alt: () => `${name()}: paint a defect on it` },
-  twinPatches: { title: () => "without codebooks: its reconstruction", draw: (pen) => mosaic(pen, state.result?.twinPatches), alt: () => "what the network without codebooks rebuilt" },
+  twinPatches: { title: () => "without codebooks: the reconstruction", draw: (pen) => mosaic(pen, state.result?.twinPatches), alt: () => "what the network without codebooks rebuilt" },
   twinResidual: { title: () => "without codebooks: the difference", draw: (pen) => heat(pen, state.result?.twinResidual, most(), false), alt: () => "the difference that the network without codebooks leaves" },
   chart: { title: () => "all test pictures of the seven products; right of the line: called defective", wide: true, draw: (pen) => drawThreshold(pen, state), alt: () => "scores of normal and defective test pictures of each product, and the threshold" },
 };
@@ -338,7 +338,7 @@ function build(focus = false) {
   $("choose").hidden = !!step.threshold;
   choices();
   redraw();
-  if (answered && state.detector && step.after.some((id) => id.startsWith("twin") || id === "patches") && !state.result?.twinPatches) look();
+  if (state.detector && ["patches", "twinPatches"].some((id) => step.after.includes(id) && !state.result?.[id])) changed();
   if (focus) $("title").focus();
 }
 

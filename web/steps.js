@@ -33,12 +33,12 @@ export const steps = [
   {
     short: "features", title: "What the network sees: features", place: true,
     intro: () => `<p>The picture goes through a network that was trained on photographs of other things (ImageNet) and is left as it is. It turns each of 14 by 14 places into 192
-      numbers, the <b>features</b>. Places with like numbers look alike to it.</p><p>192 numbers cannot be shown; but the three directions in which normal pictures vary most can, as red, green and blue.</p>`,
-    question: () => "how much of what the 192 numbers vary do three directions hold?", options: ["about a tenth", "about a third", "nearly all"],
+      numbers, the <b>features</b>. Places with like numbers look alike to it.</p><p>192 numbers cannot be shown; but the three directions in which normal pictures of the product vary most can, as red, green and blue.</p>`,
+    question: () => "how much of what the 192 numbers vary do three directions hold?", options: ["at most a quarter", "a quarter to a half", "more than half"],
     before: ["picture"], after: ["picture", "colours"],
-    answer: ({ first, answers }) => {
-      const share = first.held_colours, right = share < 0.2 ? 0 : share < 0.66 ? 1 : 2;
-      return `<p>${percent(share)} of it. ${answers[1] === right ? "You predicted it." : "You predicted otherwise."} So places of one colour may still differ in much that the colours do not show. The detector uses all 192 numbers; the colours are for you.</p>
+    answer: ({ first, answers, classId }) => {
+      const share = first.held_colours[classId], right = share <= 0.25 ? 0 : share <= 0.5 ? 1 : 2;
+      return `<p>${percent(share)} of it, on the ${first.classes[classId]}. ${answers[1] === right ? "You predicted it." : "You predicted otherwise."} So places of one colour may still differ in much that the colours do not show. The detector uses all 192 numbers; the colours are for you.</p>
         <p>Choose a place with the mouse or the arrow keys: it is marked in both pictures.</p>`;
     },
   },
@@ -118,11 +118,12 @@ export const steps = [
       const cell = (v) => `<td>${(100 * v).toFixed(1)}</td>`, row = (name, m) => `<tr><td>${name}</td>${cell(m.image_auroc)}${cell(m.pixel_auroc)}${cell(m.aupro)}</tr>`;
       const lasting = one === null ? "Paint in step 6, come back without leaving the picture, and you read here how much of your paint each of them rebuilds."
         : `Of what your paint changed, the network with codebooks rebuilds ${percent(one)}, the one without ${percent(other)}.`;
-      const left = state.result?.twinResidual ? percent(Math.max(...state.result.twinResidual) / Math.max(...state.result.residual)) : null;
-      return `<p>${left ? `On this picture the largest difference without codebooks is ${left} of that with them. ` : ""}${lasting}</p>
+      const left = state.result?.twinResidual ? Math.max(...state.result.twinResidual) / Math.max(...state.result.residual) : null;
+      const said = left === null ? "" : `On this picture the largest difference without codebooks is ${percent(left)} of that with them. ${agreed(state, 7, left < 0.5 ? 0 : left < 0.85 ? 1 : 2)} `;
+      return `<p>${said}${lasting}</p>
         <p>And is it the worse detector for that? Measured on all test pictures of foundry, the seven products, one training each, in percent:</p>
         <div class="scroll" tabindex="0" role="region" aria-label="both networks measured"><table><thead><tr><th scope="col"></th><th scope="col">image AUROC</th><th scope="col">pixel AUROC</th><th scope="col">AUPRO</th></tr></thead><tbody>${row("with codebooks", full)}${row("without", continuous)}</tbody></table></div>
-        <p>A few tenths: what the shortcut costs a network of this size is small. The notebooks ask when it becomes large, and measure it.</p>`;
+        <p>So it copies far more, and detects nearly as well: a place is judged by what is usual there, and less is usual where normal things are copied too. When copying becomes a loss is a question of notebooks 03 and 11.</p>`;
     },
   },
   {
