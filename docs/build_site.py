@@ -3,7 +3,8 @@
     python docs/build_site.py [OUT]
 
 Whole and offline: nothing on it is fetched from the network, and it also works when it is opened from disk. A widget
-is replaced by a line that says what one could move; its static picture stands under it. Solutions are folded.
+is replaced by a line that says what one could move; its static picture stands under it. Solutions are folded. What the
+packages hold is written from their docstrings.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from pathlib import Path
 
 from sphinx.cmd.build import build_main
 
+import hvqlib
+
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "build" / "site_source"
+READ = ROOT / "build" / "site_read"  # what Sphinx keeps of the pages it read
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)]*)?\)")
 PARTS = {  # caption, pages
     "The course": "notebooks/[0-9]*.ipynb",
@@ -29,6 +33,7 @@ PARTS = {  # caption, pages
     "What was measured": ("docs/evidence.md", "docs/model_card.md", "docs/questions.md", "docs/differences.md"),
     "Using it": ("docs/export.md", "docs/service.md", "docs/full_size.md", "docs/faults.md", "data/README.md"),
 }
+PACKAGES = ("data", "features", "model", "rivals", "detector", "training", "evaluation")  # as data goes through them
 
 
 def widget(source: str) -> str:
@@ -64,6 +69,24 @@ def page(notebook: dict) -> dict:
     return {**notebook, "cells": cells}
 
 
+def api() -> list[str]:
+    """Write a page for each package, with everything public in its modules; return their names."""
+    names = []
+    for package in ("", *PACKAGES):
+        home = f"hvqlib.{package}".rstrip(".")
+        inside = sorted(path.stem for path in (ROOT / "hvqlib" / package).glob("[a-z]*.py"))
+        modules = [f"{home}.{name}" for name in inside] if package else ["hvqlib.config", "hvqlib.errors"]
+        lines = [home, "=" * 80, "", f".. automodule:: {home}", ""]
+        if not package:
+            lines += [f"- ``from hvqlib import`` :py:obj:`~{at}.{name}`" for name, at in hvqlib._HOMES.items()]
+        for module in modules:
+            lines += ["", module, "-" * 80, "", f".. automodule:: {module}", "   :members:"]
+        names.append(f"api/{package or 'hvqlib'}")
+        (SOURCE / names[-1]).parent.mkdir(parents=True, exist_ok=True)
+        (SOURCE / f"{names[-1]}.rst").write_text("\n".join(lines), encoding="utf-8")
+    return names
+
+
 def stage() -> None:
     """Lay out what the site is made of, with the files that its pages link to."""
     shutil.rmtree(SOURCE, ignore_errors=True)
@@ -93,13 +116,14 @@ def stage() -> None:
         at.write_text(re.sub(r"(\]\((?:\.\./)+)README\.md", r"\1index.md", text), encoding="utf-8")
     index = (SOURCE / "README.md").read_text(encoding="utf-8")
     (SOURCE / "README.md").unlink()
+    trees.append("```{toctree}\n:hidden:\n:caption: The library\n\n" + "\n".join(api()) + "\n```\n")
     (SOURCE / "index.md").write_text(index + "\n" + "\n".join(trees), encoding="utf-8")
 
 
 def main(out: Path) -> int:
     stage()
     shutil.rmtree(out, ignore_errors=True)
-    settings = ["-b", "html", "-q", "-W", "--keep-going", "-c", str(ROOT / "docs" / "site")]
+    settings = ["-b", "html", "-q", "-E", "-W", "--keep-going", "-c", str(ROOT / "docs" / "site"), "-d", str(READ)]
     status = build_main([*settings, str(SOURCE), str(out)])
     if not status:
         print(f"Open {out / 'index.html'}.")

@@ -161,6 +161,7 @@ USED_WITHOUT_IMPORT = {
     "nbstripout": ("Makefile", r"/nbstripout\b"),
     "myst-nb": ("docs/site/conf.py", r"\bmyst_nb\b"),
     "sphinx-book-theme": ("docs/site/conf.py", r"\bsphinx_book_theme\b"),
+    "numpydoc": ("docs/site/conf.py", r"\bnumpydoc\b"),
     "onnxscript": ("hvqlib/detector/onnx_export.py", r"\bonnxscript\b"),
     "python-multipart": ("docs/service.md", r"\bpython-multipart\b"),
     "httpx2": ("tests/test_service_example.py", r"\bTestClient\b"),
