@@ -17,6 +17,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from alt_texts import Functions, alt_text
 from sphinx.cmd.build import build_main
 
 import hvqlib
@@ -51,8 +52,8 @@ def widget(source: str) -> str:
 
 def page(notebook: dict) -> dict:
     """Make a notebook ready for the site."""
-    solution, cells = False, []
-    for cell in notebook["cells"]:
+    solution, cells, functions = False, [], Functions()
+    for cell, below in zip(notebook["cells"], [*notebook["cells"][1:], {"source": ""}], strict=True):
         text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             if text.startswith("#"):
@@ -61,6 +62,8 @@ def page(notebook: dict) -> dict:
             for output in cell["outputs"]:
                 if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
                     output["data"] = {"text/html": widget(text)}
+            told = alt_text(functions.read(text), "".join(below["source"]))
+            cell["metadata"]["mystnb"] = {"image": {"alt": told}}
             if solution:
                 if "check_solution(" in text:
                     continue
