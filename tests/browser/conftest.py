@@ -1,4 +1,4 @@
-"""A real JupyterLab, started on a copy of the notebooks, and Debian's Chromium to look at it."""
+"""A real JupyterLab, started on a copy of the notebooks, the site, and Debian's Chromium to look at both."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,3 +97,35 @@ def page(browser: Browser) -> Page:
     outside = lambda url: not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:"))  # noqa: E731
     page.route(outside, lambda route: route.abort())
     return page
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all processes of a run share."""
+    home = tmp_path_factory.getbasetemp()
+    return home.parent if "PYTEST_XDIST_WORKER" in os.environ else home
+
+
+@pytest.fixture(scope="session")
+def site(shared: Path) -> Path:
+    """The site, built from what is saved: once, by the process that first asks for it."""
+    out = shared / "site"
+    with FileLock(shared / "site.lock"):
+        if not out.exists():
+            command = [sys.executable, "docs/build_site.py", str(shared / "unfinished")]
+            built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+            assert built.returncode == 0, built.stderr
+            (shared / "unfinished").rename(out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def axe(shared: Path) -> str:
+    """The source of axe-core, which finds what shuts readers out of a page; npm installs it into web/."""
+    path = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+    with FileLock(shared / "site.lock"):
+        if not path.is_file():
+            npm = shutil.which("npm")
+            assert npm, "The site's tests need axe-core, which npm installs: install it (Debian: apt-get install npm)."
+            subprocess.run([npm, "ci", "--ignore-scripts"], cwd=ROOT / "web", check=True, stdout=subprocess.DEVNULL)
+    return path.read_text(encoding="utf-8")
