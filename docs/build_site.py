@@ -25,6 +25,7 @@ import hvqlib
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "build" / "site_source"
 READ = ROOT / "build" / "site_read"  # what Sphinx keeps of the pages it read
+BUILT = ROOT / "build" / "site"  # beside it MyST-NB leaves a folder with every notebook's outputs
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)]*)?\)")
 PARTS = {  # caption, pages
     "The course": "notebooks/[0-9]*.ipynb",
@@ -125,9 +126,12 @@ def stage() -> None:
 
 def main(out: Path) -> int:
     stage()
-    shutil.rmtree(out, ignore_errors=True)
+    shutil.rmtree(BUILT, ignore_errors=True)
     settings = ["-b", "html", "-q", "-E", "-W", "--keep-going", "-c", str(ROOT / "docs" / "site"), "-d", str(READ)]
-    status = build_main([*settings, str(SOURCE), str(out)])
+    status = build_main([*settings, str(SOURCE), str(BUILT)])
+    if not status:
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.move(BUILT, out)
     if not status:
         print(f"Open {out / 'index.html'}.")
     return status
