@@ -3,7 +3,7 @@
     hvq train --data data/foundry --out runs/continuous --preset tiny --method continuous --seed 0
     python -m benchmarks.ship_continuous [--run runs/continuous] [--out data/checkpoints/continuous.safetensors]
 
-The first takes about 15 minutes of one CPU core.
+The first takes about 18 minutes of one CPU core.
 """
 
 from __future__ import annotations

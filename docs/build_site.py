@@ -14,6 +14,7 @@ import html
 import json
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -33,7 +34,14 @@ PARTS = {  # caption, pages
     "Words": "notebooks/glossary.md",
     "For teachers": "notebooks/README.md",
     "What was measured": ("docs/evidence.md", "docs/model_card.md", "docs/questions.md", "docs/differences.md"),
-    "Using it": ("docs/export.md", "docs/service.md", "docs/full_size.md", "docs/faults.md", "data/README.md"),
+    "Using it": (
+        "docs/explainer.md",
+        "docs/export.md",
+        "docs/service.md",
+        "docs/full_size.md",
+        "docs/faults.md",
+        "data/README.md",
+    ),
 }
 PACKAGES = ("data", "features", "model", "rivals", "detector", "training", "evaluation")  # as data goes through them
 
@@ -117,7 +125,8 @@ def stage() -> None:
                 shutil.copyfile(linked, copy)
         if path.suffix == ".ipynb":
             text = json.dumps(page(json.loads(text)), ensure_ascii=False)
-        at.write_text(re.sub(r"(\]\((?:\.\./)+)README\.md", r"\1index.md", text), encoding="utf-8")
+        text = re.sub(r"(\]\((?:\.\./)+)README\.md", r"\1index.md", text)
+        at.write_text(text.replace('href="../site/', 'href="../'), encoding="utf-8")
     index = (SOURCE / "README.md").read_text(encoding="utf-8")
     (SOURCE / "README.md").unlink()
     trees.append("```{toctree}\n:hidden:\n:caption: The library\n\n" + "\n".join(api()) + "\n```\n")
@@ -132,6 +141,10 @@ def main(out: Path) -> int:
     if not status:
         shutil.rmtree(out, ignore_errors=True)
         shutil.move(BUILT, out)
+    if not status:
+        status = subprocess.run(
+            [sys.executable, ROOT / "web" / "build_explainer.py", out / "explainer.html"]
+        ).returncode
     if not status:
         print(f"Open {out / 'index.html'}.")
     return status

@@ -327,7 +327,17 @@ def cost() -> str:
     ])  # fmt: skip
 
 
+def explainer() -> str:
+    """What the explainer takes in a browser, as last measured."""
+    last = {row["quantity"]: row for row in rows("explainer")}
+    body = [
+        [name, f"{row['value']} {row['unit']}".strip(), row["machine"], row["browser"]] for name, row in last.items()
+    ]
+    return table(["quantity", "measured", "machine", "browser"], body)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "explainer": explainer,
     "foundry": foundry,
     "methods_real5": lambda: methods("real5"),
     "methods_foundry": lambda: methods("foundry"),

@@ -1,5 +1,5 @@
 // The chart of step 7: scores of all test pictures, a line for the threshold.
-const BLUE = "#0072B2", DEFECT = "#D55E00", LOW = -3, HIGH = 60, EDGE = 120;
+const BLUE = "#0072B2", DEFECT = "#D55E00", LOW = -3, HIGH = 60, EDGE = 150;
 
 // Even near the threshold, closer together far above it.
 const at = (away, width) => EDGE + ((width - EDGE - 16) * (Math.asinh(Math.max(LOW, Math.min(HIGH, away))) - Math.asinh(LOW))) / (Math.asinh(HIGH) - Math.asinh(LOW));
@@ -12,7 +12,7 @@ export function counts(tests, away, classId = null) {
 
 export function drawThreshold(pen, { first, away }) {
   const { width, height } = pen.canvas, text = getComputedStyle(document.body).color, row = (height - 60) / first.classes.length;
-  pen.font = "22px system-ui, sans-serif";
+  pen.font = `${Math.max(22, Math.min(32, (11 * width) / (pen.canvas.clientWidth || width)))}px system-ui, sans-serif`; // legible on a telephone
   pen.textBaseline = "middle";
   pen.textAlign = "left";
   pen.lineWidth = 2.5;

@@ -438,7 +438,7 @@ bring((share) => { $("bar").value = share; }, {
   arrays: (arrays) => { state.arrays = arrays; redraw(); },
 }).then((detector) => {
   state.detector = detector;
-  $("loading").classList.add("done");
+  $("loading").hidden = true;
   document.documentElement.dataset.ready = "yes";
   if (state.own && !state.result) look();
 }).catch((error) => { $("loading").textContent = `The detector cannot run in this browser (${error.message}). The tour goes on with what is computed already.`; });
