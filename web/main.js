@@ -15,6 +15,7 @@ const state = {
 };
 const source = document.createElement("canvas"); // the picture as it came, in its own pixels
 const paper = document.createElement("canvas"); // the same with strokes on it
+const layer = document.createElement("canvas"); // the strokes alone
 let drawn = []; // redraws of the panels on the stage
 let answer = ""; // what is said now
 
@@ -38,7 +39,8 @@ function strokesOn() {
   pen.globalCompositeOperation = "source-over";
   pen.drawImage(source, 0, 0);
   if (!state.strokes.length) return;
-  const layer = new OffscreenCanvas(width, height), ink = layer.getContext("2d");
+  const ink = layer.getContext("2d");
+  Object.assign(layer, { width, height }); // empties it
   ink.scale(width / 224, height / 224); // strokes are in pixels of what the network sees
   for (const stroke of state.strokes) drawStroke(ink, stroke, first.paints);
   pen.drawImage(layer, 0, 0);

@@ -9,7 +9,8 @@ onmessage = async ({ data }) => {
     } else {
       const began = performance.now();
       const result = await judge(data);
-      postMessage({ kind: "result", id: data.id, result, milliseconds: performance.now() - began });
+      const moved = Object.values(result).filter(ArrayBuffer.isView).map((array) => array.buffer);
+      postMessage({ kind: "result", id: data.id, result, milliseconds: performance.now() - began }, moved);
     }
   } catch (error) {
     postMessage({ kind: "error", id: data.id, message: String(error?.message ?? error) });

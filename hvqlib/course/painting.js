@@ -27,9 +27,12 @@ export function drawFlipped(pen, size, places) {
   }
 }
 
+const small = new OffscreenCanvas(1, 1); // one for all: browsers are slow to give canvases back
+
 // Draw a square map of numbers, 0 to `high`, in the colours of `table` (256 x 3), `size` pixels wide.
 export function drawHeat(pen, size, map, high, table, smooth = true) {
-  const side = Math.sqrt(map.length), small = new OffscreenCanvas(side, side), ink = small.getContext("2d");
+  const side = Math.sqrt(map.length), ink = small.getContext("2d");
+  small.width = small.height = side;
   const image = ink.createImageData(side, side);
   for (let i = 0; i < map.length; i++) {
     const at = 3 * Math.max(0, Math.min(255, Math.round((255 * map[i]) / high)));
