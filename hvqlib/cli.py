@@ -1,4 +1,4 @@
-"""Run the command line: hvq data | train | evaluate | predict | export | recalibrate.
+"""Run the command line: hvq data | train | evaluate | predict | export | recalibrate | course.
 
 Results go to standard output, progress and messages to standard error. Exit status 0: done; 2: bad input, said in
 one sentence; 1: a run that failed through no fault of its input. What a command needs is imported when it runs.
@@ -46,9 +46,34 @@ def exit_status(command: str, action: Callable[[], object], stopped: str) -> int
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.command == "course":
+        return _course(options)
     name = options.name if options.command == "data" else options.command
     {"foundry": _foundry, "check": _check, "get": _get, "train": _train, "evaluate": _evaluate,
      "predict": _predict, "export": _export, "recalibrate": _recalibrate}[name](options)  # fmt: skip
+
+
+def _course(options: argparse.Namespace) -> None:
+    from hvqlib.course import copies
+
+    if options.name == "copy":
+        copies.copy_course(options.folder, options.students)
+        print(f"{options.folder}: open it with jupyter lab {options.folder}/notebooks", file=sys.stderr)
+    elif options.name == "reset":
+        path, kept = copies.reset(options.folder, options.page)
+        print(f"{path}: begun again; as it was before: {kept.name}", file=sys.stderr)
+    elif options.name == "check":
+        print(copies.progress_table(options.folder))
+    else:
+        from hvqlib.course import marking
+
+        marks = []
+        for one in marking.mark(options.folders, options.minutes):
+            marks.append(one)
+            if one.state != "untouched":
+                print(f"{one.student} {one.exercise}: {one.state}", file=sys.stderr)
+        marking.write(marks, options.out)
+        print(marking.summary(marks))
 
 
 def _foundry(options: argparse.Namespace) -> None:

@@ -148,6 +148,26 @@ def parser() -> argparse.ArgumentParser:
     )
     recalibrate.add_argument("--out", type=_path, required=True, metavar="NEW", help="run folder to make")
 
+    course = commands.add_parser("course", help="copies of the notebooks to work in: make, begin again, check, mark")
+    works = course.add_subparsers(dest="name", required=True, metavar="WHAT", parser_class=_Parser)
+    copy = works.add_parser("copy", help="make a working copy of the course in a new folder")
+    copy.add_argument("folder", type=_path, metavar="DIR", help="folder to make, outside of the project")
+    copy.add_argument("--students", action="store_true", help="without solutions, right answers and hints to be seen")
+    reset = works.add_parser("reset", help="begin a page of a copy again; the old one is kept beside it")
+    reset.add_argument("folder", type=_path, metavar="DIR")
+    reset.add_argument("page", metavar="PAGE", help="such as 05, or deeper/05")
+    done = works.add_parser("check", help="say which exercises of a copy are done, by what its notebooks say as saved")
+    done.add_argument("folder", type=_path, metavar="DIR")
+    mark = works.add_parser(
+        "mark",
+        help="run the answers in students' copies, and write a table",
+        description="Runs what each student wrote, in the course's own notebooks. It can write to a temporary folder "
+        "alone, and reach no network (Linux 6.7 or newer).",
+    )
+    mark.add_argument("folders", nargs="+", type=_path, metavar="DIR", help="a student's copy each")
+    mark.add_argument("--out", type=_path, default="marks.csv", metavar="FILE", help="default: marks.csv")
+    mark.add_argument("--minutes", type=float, default=15, metavar="M", help="for a notebook; default: 15")
+
     for command in (evaluate, export, recalibrate):
         command.add_argument("--run", type=_path, required=True, help="run folder that hvq train made")
     for command in (train, predict, export, recalibrate):
