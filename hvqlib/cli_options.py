@@ -154,10 +154,10 @@ def parser() -> argparse.ArgumentParser:
     copy.add_argument("folder", type=_path, metavar="DIR", help="folder to make, outside of the project")
     copy.add_argument("--students", action="store_true", help="without solutions, right answers and hints to be seen")
     reset = works.add_parser("reset", help="begin a page of a copy again; the old one is kept beside it")
-    reset.add_argument("folder", type=_path, metavar="DIR")
+    reset.add_argument("folder", type=_path, metavar="DIR", help="the copy")
     reset.add_argument("page", metavar="PAGE", help="such as 05, or deeper/05")
     done = works.add_parser("check", help="say which exercises of a copy are done, by what its notebooks say as saved")
-    done.add_argument("folder", type=_path, metavar="DIR")
+    done.add_argument("folder", type=_path, metavar="DIR", help="the copy")
     mark = works.add_parser(
         "mark",
         help="run the answers in students' copies, and write a table",

@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import hvqlib
 from hvqlib.course.sealed import FILE, seal
 from hvqlib.errors import InputError
 from hvqlib.files import data_folder, write_atomic
@@ -53,7 +52,7 @@ def exercises(page: Path, notebook: dict[str, Any]) -> list[Exercise]:
 
 def original() -> Path:
     """Find the notebooks of the course; raises InputError where they did not come with this hvqlib."""
-    folder = Path(hvqlib.__file__).resolve().parents[1] / "notebooks"
+    folder = Path(__file__).resolve().parents[2] / "notebooks"
     if not folder.is_dir():
         raise InputError(f"'{folder}' is missing: the notebooks come with a checkout of the project; work in one.")
     return folder
@@ -120,7 +119,7 @@ def copy_course(out: Path, students: bool = False) -> None:
         shutil.copyfile(home / "glossary.md", made / "notebooks" / "glossary.md")
         if students:
             (made / "notebooks" / FILE).write_bytes(seal(sealed))
-        (made / ABOUT).write_text(json.dumps({"students": students, "hvqlib": hvqlib.__version__}), encoding="utf-8")
+        (made / ABOUT).write_text(json.dumps({"students": students}), encoding="utf-8")
         link_data(made / "data")
         if out.exists():
             out.rmdir()  # empty
