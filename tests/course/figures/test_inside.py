@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from hvqlib.course.figures import inside
+from hvqlib.course.painting import Answer
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
 NAMES = ("ballscrew", "board", "capsule", "cloth", "gear", "terrazzo", "wood")
@@ -55,4 +56,4 @@ def test_figures() -> None:
     assert size(inside.draw_survival(NAMES, dict.fromkeys("abc", share))) == (720, 324)
     assert size(inside.draw_noticed(NAMES, ["a", "b"], np.ones((7, 2)))) == (765, 378)
     for score in (1.0, 9.0):
-        assert size(inside.draw_verdict(PHOTO, np.ones((224, 224)), [3], (1.0, score), 5.0)) == (720, 272)
+        assert size(inside.draw_verdict(PHOTO, Answer([3], np.ones((224, 224)), score, 5.0), 1.0)) == (720, 272)
