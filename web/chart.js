@@ -1,5 +1,7 @@
+import { NAMES } from "./names.js";
+
 // The chart of step 7: scores of all test pictures, a line for the threshold.
-const BLUE = "#0072B2", DEFECT = "#D55E00", LOW = -3, HIGH = 60, EDGE = 150;
+const LOW = -3, HIGH = 60, EDGE = 160;
 
 // Even near the threshold, closer together far above it.
 const at = (away, width) => EDGE + ((width - EDGE - 16) * (Math.asinh(Math.max(LOW, Math.min(HIGH, away))) - Math.asinh(LOW))) / (Math.asinh(HIGH) - Math.asinh(LOW));
@@ -11,17 +13,17 @@ export function counts(tests, away, classId = null) {
 }
 
 export function drawThreshold(pen, { first, away }) {
-  const { width, height } = pen.canvas, text = getComputedStyle(document.body).color, row = (height - 60) / first.classes.length;
+  const { width, height } = pen.canvas, style = getComputedStyle(document.body), text = style.color, row = (height - 60) / first.classes.length;
   pen.font = `${Math.max(22, Math.min(32, (11 * width) / (pen.canvas.clientWidth || width)))}px system-ui, sans-serif`; // legible on a telephone
   pen.textBaseline = "middle";
   pen.textAlign = "left";
   pen.lineWidth = 2.5;
   first.classes.forEach((name, c) => {
     pen.fillStyle = text;
-    pen.fillText(name, 0, row * (c + 0.5));
+    pen.fillText(NAMES[name] ?? name, 10, row * (c + 0.5));
     first.tests.filter(([of]) => of === c).forEach(([, label, score], i) => {
       const x = at(score, width), y = row * (c + (label ? 0.62 : 0.28)) + ((i * 7) % 5) * 3;
-      pen.strokeStyle = label ? DEFECT : BLUE;
+      pen.strokeStyle = style.getPropertyValue(label ? "--defect" : "--blue");
       pen.beginPath();
       if (label) { pen.moveTo(x - 5, y - 5); pen.lineTo(x + 5, y + 5); pen.moveTo(x + 5, y - 5); pen.lineTo(x - 5, y + 5); } else pen.arc(x, y, 5, 0, 7);
       pen.stroke();
@@ -38,5 +40,5 @@ export function drawThreshold(pen, { first, away }) {
   pen.fillStyle = text;
   pen.textAlign = "center";
   for (const tick of [-2, 0, 2, 5, 10, 20, 50]) pen.fillText(String(tick), at(tick, width), height - 40);
-  pen.fillText("score, in spreads above the mean of normal pictures", (EDGE + width) / 2, height - 12);
+  pen.fillText("score (standard deviations)", (EDGE + width) / 2, height - 12);
 }

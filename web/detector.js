@@ -88,7 +88,6 @@ export async function judge({ pixels, height, width, classId, withPatches = true
     const other = await twin.run({ features, class_id: new ort.Tensor("int64", BigInt64Array.of(BigInt(chosen)), [1]) });
     result.twinReconstruction = Float32Array.from(other.reconstruction.data);
     result.twinResidual = lengths(result.features, result.twinReconstruction);
-    result.twinPatches = patches(result.twinReconstruction, chosen);
   }
   return result;
 }

@@ -1,16 +1,19 @@
 // The page: what is open, what is drawn of it, and how it answers. steps.js holds what the tour says.
 import { drawFlipped, drawHeat, drawStroke } from "../hvqlib/course/painting.js";
 import { bring } from "./loading.js";
-import { drawThreshold } from "./chart.js";
-import { LEVELS, steps } from "./steps.js";
+import { counts, drawThreshold } from "./chart.js";
+import { LEVELS, NAMES } from "./names.js";
+import { steps } from "./steps.js";
 import { thresholdOf, verdictOf } from "./verdict.js";
 
 const first = JSON.parse(document.getElementById("first").textContent);
 const $ = (id) => document.getElementById(id), SIZE = 448, SIDE = 14, PLACES = 196, CELL = SIZE / SIDE, LAST = steps.length - 1;
 
 const state = {
-  first, step: 0, classId: first.open, index: first.shown.index, sample: first.shown, result: null, base: null, own: null,
-  strokes: [], place: 104, answers: {}, away: thresholdOf(first), cursor: [0.5, 0.5], down: false,
+  first, step: 0, classId: first.open, index: first.shown.index, sample: first.shown, own: null,
+  picture: 0, version: 0, // raised with every other picture, and with every stroke: what is asked of one is no answer to another
+  base: null, result: null, // what the detector makes of the picture as it came, and as it is painted now
+  strokes: [], place: 104, answers: {}, away: thresholdOf(first), cursor: [0.5, 0.5], down: false, brush: { tool: "scratch", colour: "black", width: 6 },
   pictures: null, sheets: null, arrays: null, detector: null,
 };
 const source = document.createElement("canvas"); // the picture as it came, in its own pixels
@@ -24,19 +27,21 @@ let answer = ""; // what is said now
 const image = (url) => new Promise((resolve, reject) => {
   const node = new Image();
   node.onload = () => resolve(node);
-  node.onerror = () => reject(new Error("This file is no picture that the browser can read."));
+  node.onerror = reject;
   node.src = url;
 });
 
 function lay(node, width, height) {
   for (const canvas of [source, paper]) { canvas.width = width; canvas.height = height; }
-  source.getContext("2d", { willReadFrequently: true }).drawImage(node, 0, 0, width, height);
+  const pen = source.getContext("2d", { willReadFrequently: true });
+  pen.fillStyle = "#fff"; // transparent pixels are laid on white, as the library does
+  pen.fillRect(0, 0, width, height);
+  pen.drawImage(node, 0, 0, width, height);
   strokesOn();
 }
 
 function strokesOn() {
   const pen = paper.getContext("2d", { willReadFrequently: true }), { width, height } = paper;
-  pen.globalCompositeOperation = "source-over";
   pen.drawImage(source, 0, 0);
   if (!state.strokes.length) return;
   const ink = layer.getContext("2d");
@@ -46,59 +51,82 @@ function strokesOn() {
   pen.drawImage(layer, 0, 0);
 }
 
-const pixels = () => paper.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, paper.width, paper.height);
+const pixelsOf = (canvas) => canvas.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
+
+// Begin with another picture. What was predicted of the one before is forgotten.
+function begin(node, size, more) {
+  const other = more.own || more.classId !== state.classId;
+  for (const step of other ? [0, 1, 4, 5, 7] : [0, 4]) delete state.answers[step];
+  Object.assign(state, { strokes: [], version: state.version + 1, sample: null, own: null, base: null, result: null, ...more });
+  lay(node, ...size);
+  say("");
+  build();
+}
 
 async function open(classId, index) {
-  const sample = state.pictures ? state.pictures[first.classes[classId]][index] : first.shown;
+  const sample = state.pictures ? state.pictures[first.classes[classId]][index] : first.shown, mine = ++state.picture;
   const node = await image(sample.picture);
-  Object.assign(state, { classId, index, sample, own: null, strokes: [], result: sample.result, base: sample.result });
-  lay(node, node.naturalWidth, node.naturalHeight);
-  refresh();
+  if (mine === state.picture) begin(node, [node.naturalWidth, node.naturalHeight], { classId, index, sample, base: sample.result, result: sample.result });
 }
 
 async function openOwn(file) {
+  const mine = ++state.picture, url = URL.createObjectURL(file);
   try {
-    const url = URL.createObjectURL(file), node = await image(url), most = 2000 / Math.max(node.naturalWidth, node.naturalHeight);
-    const [width, height] = [node.naturalWidth, node.naturalHeight].map((v) => Math.max(1, Math.round(v * Math.min(1, most))));
+    const node = await image(url), most = Math.min(1, 2000 / Math.max(node.naturalWidth, node.naturalHeight));
+    const size = [node.naturalWidth, node.naturalHeight].map((v) => Math.max(1, Math.round(v * most)));
+    if (mine === state.picture) begin(node, size, { own: file.name });
+  } catch {
+    say(`${file.name} is not a picture that this browser can open: try JPEG or PNG.`);
+  } finally {
     URL.revokeObjectURL(url);
-    Object.assign(state, { own: file.name, sample: null, strokes: [], result: null, base: null });
-    lay(node, width, height);
-    refresh();
-    say(`${file.name}: the detector is looking.`);
-    if (await look()) state.base = state.result;
-    if (state.result) { state.classId = state.result.classId; refresh(); }
-  } catch (error) {
-    say(error.message);
   }
 }
 
-// Ask the detector about the picture as it is now. Only the newest question is answered.
-let asked = 0, busy = null;
-async function look() {
-  const mine = ++asked;
-  if (!state.detector) { say("The detector is still being loaded: a moment."); return false; }
-  await busy;
-  if (mine !== asked) return false;
-  const began = performance.now(), wanted = new Set(steps[state.step].after), classId = state.own && !state.base ? -1 : state.classId;
-  const more = { withPatches: wanted.has("patches"), withTwin: wanted.has("twinPatches") || classId < 0 };
-  busy = state.detector.judge(pixels(), { classId, ...more })
-    .then((result) => { state.result = result; state.answered = performance.now() - began; })
-    .catch((error) => say(`The detector stopped: ${error.message}`));
-  await busy;
-  redraw();
-  return true;
+// ---------------------------------------------------------------- asking the detector
+
+const fits = (result, more) => result && (!more.patches || result.patches) && (!more.twin || result.twinResidual) && (!more.inside || result.features);
+
+// What is to be asked next: of the picture as it came first, then as it is painted; null where all is known.
+function question() {
+  const step = steps[state.step], patches = step.after.includes("patches"), twin = step.after.includes("twinResidual");
+  if (!fits(state.base, { patches, twin, inside: step.paints || state.strokes.length })) {
+    return { base: true, canvas: source, classId: state.own && !state.base ? -1 : state.classId, withPatches: true, withTwin: true };
+  }
+  if (!state.strokes.length || (state.result?.of === state.version && fits(state.result, { patches, twin }))) return null;
+  return { base: false, canvas: paper, classId: state.classId, withPatches: patches, withTwin: twin };
 }
 
-// The unpainted picture with what lies inside: needed to say what became of the paint.
-async function ensureBase() {
-  if (state.base?.features || !state.detector || state.own) return;
-  const strokes = state.strokes;
-  state.strokes = [];
-  strokesOn();
-  const picture = pixels();
-  state.strokes = strokes;
-  strokesOn();
-  state.base = { ...state.base, ...await state.detector.judge(picture, { classId: state.classId, withTwin: true }) };
+let working = false;
+async function work() {
+  if (working || !state.detector) return;
+  working = true;
+  try {
+    for (let asked; (asked = question());) {
+      const { picture, version } = state, began = performance.now(), { base, canvas, ...how } = asked;
+      const result = { ...await state.detector.judge(pixelsOf(canvas), how), of: version };
+      if (picture !== state.picture) continue; // another was opened meanwhile
+      if (base) { state.base = result; state.classId = result.classId; }
+      if (!base) { state.result = result; state.answered = performance.now() - began; }
+      else if (!state.strokes.length) state.result = result;
+      if (base && state.own) build(); else redraw();
+    }
+  } catch (error) {
+    say(`The detector stopped: ${error.message}`);
+  } finally {
+    working = false;
+  }
+}
+
+// Whether what is shown is of the picture before the last stroke, or of none.
+const stale = () => !state.result || (state.strokes.length > 0 && state.result.of !== state.version);
+const unpainted = () => state.strokes.length > 0 && state.result === state.base;
+
+let frame = 0;
+function changed() {
+  state.version++;
+  if (!state.strokes.length) state.result = state.base;
+  cancelAnimationFrame(frame);
+  frame = requestAnimationFrame(() => { strokesOn(); redraw(); work(); });
 }
 
 function flipped() {
@@ -110,7 +138,7 @@ function flipped() {
 function survival(rebuilt) {
   const { base, result } = state;
   if (!state.strokes.length || !base?.features || !result?.features || !base[rebuilt] || !result[rebuilt]) return null;
-  const a = source.getContext("2d").getImageData(0, 0, source.width, source.height).data, b = pixels().data;
+  const a = pixelsOf(source).data, b = pixelsOf(paper).data;
   const changed = new Float32Array(PLACES), all = (source.width * source.height) / PLACES;
   for (let y = 0; y < source.height; y++) for (let x = 0; x < source.width; x++) {
     const i = 4 * (y * source.width + x);
@@ -172,8 +200,8 @@ function mosaic(pen, numbers) {
 }
 
 function note(pen, text) {
-  pen.fillStyle = "#767676";
-  pen.font = "24px system-ui, sans-serif";
+  pen.fillStyle = getComputedStyle(document.body).color;
+  pen.font = "30px system-ui, sans-serif";
   pen.textAlign = "center";
   pen.fillText(text, SIZE / 2, SIZE / 2);
 }
@@ -182,23 +210,23 @@ const highest = (values) => values.reduce((best, v, i) => (v > values[best] ? i 
 const where = (p) => `row ${Math.floor(p / SIDE) + 1}, column ${(p % SIDE) + 1}`;
 const heat = (pen, map, high, smooth) => (map ? drawHeat(pen, SIZE, map, high, first.heat, smooth) : note(pen, "the detector is looking"));
 const most = () => Math.max(...(state.result?.residual ?? [1]), ...(state.result?.twinResidual ?? [1]));
-const name = () => (state.own ? "your photograph" : `${first.classes[state.classId]}, picture ${state.index + 1}`);
+const name = () => (state.own ? `your photograph, ${state.own}` : `${first.classes[state.classId]}, picture ${state.index + 1}`);
 
 const PANELS = {
-  picture: { title: () => "the picture, as the network sees it: a square", draw: seen, alt: name },
+  picture: { title: () => "the picture, squeezed to a square", draw: seen, alt: name },
   truth: { title: () => (state.sample?.label ? `where the defect is: ${state.sample.defect.replaceAll("_", " ")}` : "the picture"), draw: truth, alt: () => `${name()} with its defect outlined` },
   colours: { title: () => "its features, as colours", alt: () => "three numbers of each place, as a colour",
     draw: (pen) => { const c = state.result?.colours; if (!c) return note(pen, "the detector is looking");
       for (let p = 0; p < PLACES; p++) { pen.fillStyle = `rgb(${c[3 * p]},${c[3 * p + 1]},${c[3 * p + 2]})`; pen.fillRect((p % SIDE) * CELL, Math.floor(p / SIDE) * CELL, CELL, CELL); } } },
   patches: { title: () => "its reconstruction, in normal patches", draw: (pen) => mosaic(pen, state.result?.patches), alt: () => "what the decoder rebuilt, each place as the normal patch that is most like it" },
-  residual: { title: () => "features minus reconstruction", draw: (pen) => heat(pen, state.result?.residual, most(), false), alt: () => state.result ? `length of the difference at each place, largest at ${where(highest(state.result.residual))}` : "" },
-  map: { title: () => "the anomaly map", alt: () => (state.result ? `anomaly map, highest at ${where(peak())}` : ""),
+  residual: { title: () => `${steps[state.step].after.includes("twinResidual") ? "with codebooks: the" : "the"} difference (dark: small)`, draw: (pen) => heat(pen, state.result?.residual, most(), false), alt: () => state.result ? `length of the difference at each place, largest at ${where(highest(state.result.residual))}` : "" },
+  map: { title: () => "the anomaly map (bright: unusual)", alt: () => (state.result ? `anomaly map, highest at ${where(peak())}` : ""),
     draw: (pen) => heat(pen, state.result?.map, 2 * first.pixel_thresholds[state.classId], true) },
   flips: { title: () => `${flipped().length} of 196 top codes flipped`, alt: () => `${flipped().length} places framed`, draw: (pen) => { seen(pen); veil(pen); drawFlipped(pen, SIZE, flipped()); } },
-  paint: { title: () => "paint here: drag, or arrow keys and space", paints: true, large: true, draw: (pen) => { seen(pen); brush(pen); }, alt: () => `${name()}: paint a defect on it` },
-  twinPatches: { title: () => "without codebooks: the reconstruction", draw: (pen) => mosaic(pen, state.result?.twinPatches), alt: () => "what the network without codebooks rebuilt" },
-  twinResidual: { title: () => "without codebooks: the difference", draw: (pen) => heat(pen, state.result?.twinResidual, most(), false), alt: () => "the difference that the network without codebooks leaves" },
-  chart: { title: () => "all test pictures of the seven products; right of the line: called defective", wide: true, draw: (pen) => drawThreshold(pen, state), alt: () => "scores of normal and defective test pictures of each product, and the threshold" },
+  paint: { title: () => "paint here: drag, or arrow keys and space", paints: true, large: true, draw: (pen) => { seen(pen); brush(pen); },
+    alt: () => `${name()}, to paint on: brush ${state.down ? "down" : "up"} at row ${Math.round(28 * state.cursor[1])}, column ${Math.round(28 * state.cursor[0])} of 28` },
+  twinResidual: { title: () => "without codebooks: the difference (same scale)", draw: (pen) => heat(pen, state.result?.twinResidual, most(), false), alt: () => "the difference that the network without codebooks leaves" },
+  chart: { title: () => "all test pictures of the seven products; right of the line: called defective", wide: true, draw: (pen) => drawThreshold(pen, state), alt: () => { const n = counts(first.tests, state.away); return `scores of all test pictures; with the threshold at ${state.away.toFixed(1)}: ${n.alarms} of ${n.normal} normal ones called defective, ${n.missed} of ${n.defective} defects missed`; } },
 };
 
 const peak = () => { const i = highest(state.result.map), side = Math.sqrt(state.result.map.length); return Math.floor((Math.floor(i / side) / side) * SIDE) * SIDE + Math.floor(((i % side) / side) * SIDE); };
@@ -250,6 +278,7 @@ function panel(id, step) {
     told.draw(pen);
     if (moves) cursor(pen);
     caption.textContent = told.title();
+    figure.classList.toggle("stale", ["map", "flips", "residual", "twinResidual", "patches"].includes(id) && stale());
     canvas.setAttribute("aria-label", told.alt() + (moves ? `; ${where(state.place)} is chosen, arrow keys choose another` : ""));
   };
   drawn.push(again);
@@ -280,18 +309,18 @@ function move(place) {
 // Paint with the pointer, or with the arrow keys; space puts the brush down and lifts it.
 function painting(canvas) {
   canvas.tabIndex = 0;
-  const paint = () => ({ tool: $("tool").value, colour: $("colour").value, width: Number($("width").value), points: [state.cursor.map((v) => Math.round(224 * v))] });
-  const begin = () => { if (!state.detector) return say("The detector is still being loaded: a moment."); state.down = true; state.strokes = [...state.strokes, paint()]; changed(); };
+  const put = () => { state.down = true; state.strokes = [...state.strokes, { ...state.brush, points: [state.cursor.map((v) => Math.round(224 * v))] }]; changed(); };
   const goOn = () => { state.strokes.at(-1).points.push(state.cursor.map((v) => Math.round(224 * v))); changed(); };
   const end = () => { state.down = false; redraw(); };
   const at = (event) => { const r = canvas.getBoundingClientRect(); state.cursor = [(event.clientX - r.left) / r.width, (event.clientY - r.top) / r.height].map((v) => Math.max(0, Math.min(1, v))); };
-  canvas.onpointerdown = (event) => { at(event); try { canvas.setPointerCapture(event.pointerId); } catch { /* a pointer that a test made */ } begin(); };
+  canvas.onpointerdown = (event) => { at(event); try { canvas.setPointerCapture(event.pointerId); } catch { /* a pointer that a test made */ } put(); };
   canvas.onpointermove = (event) => { if (state.down) { at(event); goOn(); } };
   canvas.onpointerup = canvas.onpointercancel = end;
-  canvas.onfocus = canvas.onblur = () => { state.down = false; redraw(); };
+  canvas.onfocus = () => redraw();
+  canvas.onblur = end;
   canvas.onkeydown = (event) => {
     const by = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
-    if (event.key === " ") { event.preventDefault(); return state.down ? end() : begin(); }
+    if (event.key === " ") { event.preventDefault(); return state.down ? end() : put(); }
     if (!by) return;
     event.preventDefault();
     state.cursor = state.cursor.map((v, i) => Math.max(0, Math.min(1, v + by[i] / 28)));
@@ -299,114 +328,115 @@ function painting(canvas) {
   };
 }
 
-let last = 0;
-async function changed() {
-  strokesOn();
-  redraw();
-  const mine = ++last;
-  await ensureBase();
-  if (mine === last) await look();
-}
-
 // ---------------------------------------------------------------- the page
 
 const say = (text) => { $("status").textContent = text; };
 const button = (text, act, more = {}) => Object.assign(document.createElement("button"), { type: "button", textContent: text, onclick: act, ...more });
 
-function go(step) {
-  state.step = step;
-  if (steps[step].normal && !state.own && (state.index || state.strokes.length) && state.pictures) { open(state.classId, 0).then(() => build(true)); return; }
-  build(true);
+const scratch = { tool: "scratch", colour: "black", width: 6, points: [[70, 90], [110, 105], [155, 140]] };
+
+// Go to a step. Painting begins on a normal picture; where paint is needed and there is none, a scratch is drawn.
+async function go(number) {
+  state.step = number;
+  const step = steps[number];
+  if (step.normal && !state.own && !state.strokes.length && state.sample?.label && state.pictures) await open(state.classId, 0);
+  if (state.step !== number) return; // the reader went on meanwhile
+  if (step.scratched && !state.strokes.length) { state.strokes = [scratch]; changed(); }
+  build();
+  $("title").focus();
+  document.querySelector("[aria-current=step]").scrollIntoView({ inline: "center", block: "nearest" });
 }
 
-// Build what the step shows; `focus` moves the reader to its title.
-function build(focus = false) {
+// Build what the step shows.
+function build() {
   const step = steps[state.step], answered = state.step in state.answers || !step.question;
   $("title").textContent = `${state.step < LAST ? `${state.step + 1} · ` : ""}${step.title}`;
   $("intro").innerHTML = step.intro(state);
   const [legend, options] = $("prediction").children;
   $("prediction").hidden = !step.question;
-  legend.textContent = step.question ? `Predict: ${step.question(state)}` : "";
-  options.replaceChildren(...(step.options ?? []).map((text, i) => button(text, () => { state.answers[state.step] = i; build(); $("prediction").lastElementChild.children[i].focus(); }, { ariaPressed: String(state.answers[state.step] === i) })));
+  legend.textContent = step.question ? step.question(state) : "";
+  options.replaceChildren(...(step.options ?? []).map((text, i) => button(text, () => { state.answers[state.step] = i; build(); options.children[i].focus(); },
+    { ariaPressed: String(state.answers[state.step] === i), disabled: answered && state.answers[state.step] !== i })));
+  $("step").classList.toggle("asked", !answered);
   drawn = [];
   $("stage").replaceChildren(...(answered ? step.after : step.before).map((id) => panel(id, step)));
+  $("stage").classList.toggle("three", answered && !!step.three);
   if (answered && step.levels) $("stage").append(levels());
   if (answered && step.paints) $("stage").prepend(tools());
   if (answered && step.threshold) $("stage").append(slider());
   if (step.own) $("stage").prepend(drop());
   $("back").disabled = state.step === 0;
-  $("next").disabled = state.step === LAST;
+  $("next").hidden = state.step === LAST;
   [...$("steps").querySelectorAll("button")].forEach((b, i) => (i === state.step ? b.setAttribute("aria-current", "step") : b.removeAttribute("aria-current")));
   $("choose").hidden = !!step.threshold;
   choices();
   redraw();
-  if (state.detector && ["patches", "twinPatches"].some((id) => step.after.includes(id) && !state.result?.[id])) changed();
-  if (focus) $("title").focus();
+  work();
 }
 
 function redraw() {
   for (const again of drawn) again();
   const step = steps[state.step], answered = state.step in state.answers || !step.question;
-  const html = answered && step.answer ? step.answer(state, { flipped, survival, verdictOf, where, highest }) : "";
-  if (html !== answer) $("answer").innerHTML = answer = html;
-  document.documentElement.dataset.verdict = state.result ? verdictOf(state.result, first).name : "";
-  document.documentElement.dataset.score = state.result?.score ?? "";
-  document.documentElement.dataset.product = state.result ? first.classes[state.result.classId] : "";
+  const html = !answered || !step.answer ? "" : unpainted() || !state.result ? "<p>The detector is looking.</p>" : step.answer(state, { flipped, survival, verdictOf, where, highest, scratch });
+  if (html !== answer) { $("answer").innerHTML = answer = html; $("heard").textContent = $("answer").innerText.slice(0, 160); }
+  const told = state.result && verdictOf(state.result, first);
+  Object.assign(document.documentElement.dataset, { verdict: told?.name ?? "", score: state.result?.score ?? "", product: state.result ? first.classes[state.result.classId] : "" });
 }
 
-const refresh = () => build();
+// Buttons are made anew: the one that was pressed keeps the focus, unless the reader is elsewhere already.
+const kept = (group, i) => { if (document.activeElement === document.body) $(group).children[i].focus(); };
 
 function choices() {
   $("products").replaceChildren(...first.classes.map((text, i) => {
-    const b = button("", () => open(i, state.index).then(() => $("products").children[i].focus()), { ariaPressed: String(!state.own && i === state.classId), disabled: !state.pictures });
-    b.append(Object.assign(new Image(), { src: first.thumbnails[i], alt: "" }), text);
+    const b = button("", () => open(i, state.index).then(() => kept("products", i)), { ariaPressed: String(!state.own && i === state.classId), disabled: !state.pictures });
+    b.append(Object.assign(new Image(), { src: first.thumbnails[i], alt: "" }), NAMES[text] ?? text);
     return b;
   }));
   const mine = state.pictures?.[first.classes[state.classId]] ?? [];
-  $("pictures").replaceChildren(...mine.map((_, i) => button(`picture ${i + 1}`, () => open(state.classId, i).then(() => $("pictures").children[i].focus()), { ariaPressed: String(!state.own && i === state.index) })));
+  $("pictures").replaceChildren(...mine.map((_, i) => button(`picture ${i + 1}`, () => open(state.classId, i).then(() => kept("pictures", i)), { ariaPressed: String(!state.own && i === state.index) })));
 }
 
 function levels() {
   const box = Object.assign(document.createElement("div"), { className: "levels" });
   for (const [level, text] of LEVELS.entries()) {
-    box.append(Object.assign(document.createElement("span"), { textContent: text }));
-    for (let i = 0; i < 6; i++) {
-      const canvas = Object.assign(document.createElement("canvas"), { width: 96, height: 96 }), pen = canvas.getContext("2d");
-      canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", `${text}, normal patch ${i + 1}`);
-      drawn.push(() => {
-        pen.clearRect(0, 0, 96, 96);
-        if (!state.arrays || !state.result) return;
-        const codes = state.arrays.atlas.length / first.classes.length / LEVELS.length / 6;
-        const k = state.result.codes[level * PLACES + state.place];
+    const canvas = Object.assign(document.createElement("canvas"), { width: 6 * 104 - 8, height: 96 }), pen = canvas.getContext("2d");
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `${text}: the six normal patches nearest to the prototype of the chosen place`);
+    drawn.push(() => {
+      pen.clearRect(0, 0, canvas.width, 96);
+      if (!state.arrays || !state.result) return;
+      const codes = state.arrays.atlas.length / first.classes.length / LEVELS.length / 6, k = state.result.codes[level * PLACES + state.place];
+      for (let i = 0; i < 6; i++) {
         const number = state.arrays.atlas[((state.classId * LEVELS.length + level) * codes + k) * 6 + i];
-        if (number !== 65535) patch(pen, state.classId, number, 0, 0, 96, 48);
-      });
-      box.append(canvas);
-    }
+        if (number !== 65535) patch(pen, state.classId, number, 104 * i, 0, 96, 48);
+      }
+    });
+    box.append(Object.assign(document.createElement("span"), { textContent: text }), canvas);
   }
   const figure = document.createElement("figure");
-  figure.className = "large";
+  figure.className = "wide";
   figure.append(box, Object.assign(document.createElement("figcaption"), { textContent: "each line: the six normal patches nearest to the prototype of the place, at one level" }));
   return figure;
 }
 
 function tools() {
   const box = Object.assign(document.createElement("div"), { className: "tools" });
-  const colours = Object.keys(first.paints).map((c) => `<option>${c}</option>`).join("");
-  box.innerHTML = `<label>tool <select id="tool"><option>scratch</option><option>erase</option></select></label>
-    <label>colour <select id="colour">${colours}</select></label>
-    <label>width <input id="width" type="range" min="1" max="24" value="6"></label>`;
-  const scratch = { tool: "scratch", colour: "black", width: 6, points: [[70, 90], [110, 105], [155, 140]] };
-  box.append(button("a scratch, please", () => { if (state.detector) { state.strokes = [...state.strokes, scratch]; changed(); } else say("The detector is still being loaded: a moment."); }, { id: "scratch" }),
-    button("undo", () => { state.strokes = state.strokes.slice(0, -1); changed(); }), button("clear", () => { state.strokes = []; changed(); }));
+  const chosen = (values, now) => values.map((v) => `<option${v === now ? " selected" : ""}>${v}</option>`).join("");
+  box.innerHTML = `<label>tool <select id="tool">${chosen(["scratch", "erase"], state.brush.tool)}</select></label>
+    <label>colour <select id="colour">${chosen(Object.keys(first.paints), state.brush.colour)}</select></label>
+    <label>width <input id="width" type="range" min="1" max="24" value="${state.brush.width}"></label>`;
+  box.onchange = () => { state.brush = { tool: $("tool").value, colour: $("colour").value, width: Number($("width").value) }; };
+  const paint = (strokes) => { state.strokes = strokes; changed(); };
+  const undo = button("undo", () => paint(state.strokes.slice(0, -1))), clear = button("clear", () => paint([]));
+  box.append(button("draw a scratch", () => paint([...state.strokes, scratch]), { id: "scratch" }), undo, clear);
+  drawn.push(() => { undo.disabled = clear.disabled = !state.strokes.length; });
   return box;
 }
 
 function slider() {
   const box = Object.assign(document.createElement("div"), { className: "tools" });
-  box.innerHTML = `<label>threshold <input id="threshold" type="range" min="-1" max="20" step="0.1" value="${state.away}"></label>`;
-  const input = box.querySelector("input"), as = () => input.setAttribute("aria-valuetext", `${state.away.toFixed(1)} spreads`);
+  box.innerHTML = `<label>threshold <input id="threshold" type="range" min="-1" max="20" step="0.1" value="${state.away}"> <output></output></label>`;
+  const input = box.querySelector("input"), as = () => { box.querySelector("output").textContent = state.away.toFixed(1); };
   input.oninput = () => { state.away = Number(input.value); as(); redraw(); };
   box.append(button("as shipped", () => { state.away = thresholdOf(first); input.value = state.away; as(); redraw(); }));
   as();
@@ -416,9 +446,14 @@ function slider() {
 function drop() {
   const box = Object.assign(document.createElement("div"), { className: "drop" });
   box.innerHTML = `<p>Drop a photograph here, or <label class="file">choose a file<input id="file" type="file" accept="image/*"></label>
-    <label class="file">take one<input id="camera" type="file" accept="image/*" capture="environment"></label></p>
+    <label class="file">take a photograph<input id="camera" type="file" accept="image/*" capture="environment"></label></p>
     <p>It stays in this tab: nothing is uploaded. Then walk back through the steps with it.</p>`;
-  for (const input of box.querySelectorAll("input")) input.onchange = () => { if (input.files[0]) openOwn(input.files[0]); };
+  for (const input of box.querySelectorAll("input")) input.onchange = async () => {
+    const file = input.files[0];
+    if (file) await openOwn(file);
+    input.value = ""; // so that the same can be chosen again
+    $(input.id)?.focus();
+  };
   return box;
 }
 
@@ -427,7 +462,7 @@ document.addEventListener("dragleave", () => document.querySelector(".drop")?.cl
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.querySelector(".drop")?.classList.remove("over");
-  if (event.dataTransfer.files[0]) { if (state.step !== LAST) go(LAST); openOwn(event.dataTransfer.files[0]); }
+  if (event.dataTransfer.files[0]) { if (state.step !== LAST) go(LAST); openOwn(event.dataTransfer.files[0]); } else say("Drop the file of a photograph: this was none.");
 });
 
 $("steps").append(...steps.map((step, i) => { const item = document.createElement("li"); item.append(button(i < LAST ? `${i + 1} ${step.short}` : step.short, () => go(i))); return item; }));
@@ -440,8 +475,8 @@ bring((share) => { $("bar").value = share; }, {
   arrays: (arrays) => { state.arrays = arrays; redraw(); },
 }).then((detector) => {
   state.detector = detector;
-  $("loading").hidden = true;
+  $("loading").classList.add("done");
   document.documentElement.dataset.ready = "yes";
-  if (state.own && !state.result) look();
+  work();
 }).catch((error) => { $("loading").textContent = `The detector cannot run in this browser (${error.message}). The tour goes on with what is computed already.`; });
-globalThis.explainer = Object.assign(state, { pixels: () => Array.from(pixels().data).filter((_, i) => i % 4 < 3) }); // for the console, and for tests
+globalThis.explainer = Object.assign(state, { pixels: () => Array.from(pixelsOf(paper).data).filter((_, i) => i % 4 < 3) }); // for the console, and for tests

@@ -22,7 +22,7 @@ for (const { file, height, width, classId } of JSON.parse(read("pictures.json"))
   results.push({
     ...kept, map: rounded(coarse(kept.map), 2), codes: Array.from(kept.codes), distances: rounded(kept.distances, 2),
     colours: Array.from(kept.colours), residual: rounded(kept.residual, 2), patches: Array.from(kept.patches),
-    twinResidual: rounded(kept.twinResidual, 2), twinPatches: Array.from(kept.twinPatches),
+    twinResidual: rounded(kept.twinResidual, 2),
   });
 }
 writeFileSync(join(folder, "results.json"), JSON.stringify(results));

@@ -1,140 +1,135 @@
 // What the tour says: eight steps, each with something to predict before it is shown, and a page for one's own pictures.
 import { counts } from "./chart.js";
+import { NAMES, oneOf } from "./names.js";
 import { thresholdOf } from "./verdict.js";
 
-export const LEVELS = ["top", "level 3", "level 2", "level 1", "level 0"];
-const percent = (share) => `${Math.round(100 * share)} %`;
-const product = (state) => (state.own ? "your photograph" : `the ${state.first.classes[state.classId]}`);
+const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
+const agreed = (right) => (right ? "You predicted it." : "Your prediction was different.");
+const defect = (sample) => ({ misplaced: "a misplaced part" })[sample.defect] ?? sample.defect.replaceAll("_", " ");
 
-// How the detector puts its verdict, as words.
+// The verdict in words.
 function verdict(state, { verdictOf }) {
-  if (!state.result) return "<p>The detector is looking.</p>";
-  const told = verdictOf(state.result, state.first), named = { normal: "good", defective: "bad", stranger: "bad" }[told.name];
-  const score = `score ${state.result.score.toFixed(1)}, threshold ${told.threshold.toFixed(1)}`;
-  return `<p>The detector says <span class="${named}">${told.name}</span>: ${score}.</p>`;
+  const told = verdictOf(state.result, state.first), numbers = `score ${state.result.score.toFixed(1)}, threshold ${told.threshold.toFixed(1)}`;
+  if (told.stranger) return `<p>The detector calls it a <span class="bad">stranger</span>, unlike every product it knows: its map means little.</p>`;
+  return `<p>The detector says <span class="${told.defective ? "bad" : "good"}">${told.name}</span>: ${numbers}.</p>`;
 }
 
-function agreed(state, step, right) {
-  return state.answers[step] === right ? "You predicted it." : "You predicted otherwise.";
-}
+// The question of step 6: how many codes a scratch flips.
+const flips = (n) => (n < 10 ? 0 : n <= 40 ? 1 : 2);
+const median = (values) => Array.from(values).sort((a, b) => a - b)[values.length >> 1];
 
 export const steps = [
   {
     short: "a picture", title: "Pick a product and a picture",
-    intro: ({ first }) => `<p>The detector has learned from ${first.learned} normal pictures of each of seven products, and from no defect at all. Still it has to say of a new
-      picture whether something is wrong, and where.</p><p>Choose another product or picture at any time; every step can be taken with each of them.</p>`,
-    question: () => "is something wrong with this picture?", options: ["nothing is wrong", "something is wrong"],
+    intro: ({ first }) => `<p>The detector has learned from ${first.learned} normal pictures of each of seven products, and from no defect at all. Still, it must tell whether a new picture has a defect, and where.</p>
+      <p>Choose another product or picture at any time; every step works with each of them.</p>`,
+    question: () => "Predict: is something wrong with this picture?", options: ["nothing is wrong", "something is wrong"],
     before: ["picture"], after: ["truth", "map"],
     answer: (state, tell) => {
-      const wrong = state.sample?.label, told = state.sample ? `The truth: ${wrong ? `a defect (${state.sample.defect.replaceAll("_", " ")}), outlined` : "a normal picture"}. ${agreed(state, 0, wrong ? 1 : 0)}` : "";
-      return `${verdict(state, tell)}<p>${told} The other picture is the anomaly map: the brighter a place, the less it is like what is normal there.</p><p>How does it know, having never seen a defect? The next six steps show it.</p>`;
+      const wrong = state.sample?.label, truth = wrong ? `a defect (${defect(state.sample)}), outlined` : "a normal picture";
+      const told = !state.sample ? "" : state.strokes.length ? `You have painted on this picture. Without the paint, the truth is: ${truth}.` : `The truth: ${truth}. ${agreed(state.answers[0] === (wrong ? 1 : 0))}`;
+      return `${verdict(state, tell)}<p>${told} The other picture is the <b>anomaly map</b>: the brighter a place, the less normal it is.</p><p>How can it know, having never seen a defect? The next steps show it.</p>`;
     },
   },
   {
     short: "features", title: "What the network sees: features", place: true,
-    intro: () => `<p>The picture goes through a network that was trained on photographs of other things (ImageNet) and is left as it is. It turns each of 14 by 14 places into 192
-      numbers, the <b>features</b>. Places with like numbers look alike to it.</p><p>192 numbers cannot be shown; but the three directions in which normal pictures of the product vary most can, as red, green and blue.</p>`,
-    question: () => "how much of what the 192 numbers vary do three directions hold?", options: ["at most a quarter", "a quarter to a half", "more than half"],
+    intro: () => `<p>First, a network that was trained on photographs of other things (ImageNet), and is left as it is, divides the picture into 14 × 14 places and describes each by 192 numbers, its <b>features</b>. Places with similar numbers look alike to the network.</p>
+      <p>We cannot show 192 numbers. We show the three directions in which normal pictures of the product vary most (their first principal components) as red, green and blue.</p>`,
+    question: () => "Predict: how much of the variance of the 192 numbers do these three directions hold?", options: ["at most a quarter", "a quarter to a half", "more than half"],
     before: ["picture"], after: ["picture", "colours"],
     answer: ({ first, answers, classId }) => {
-      const share = first.held_colours[classId], right = share <= 0.25 ? 0 : share <= 0.5 ? 1 : 2;
-      return `<p>${percent(share)} of it, on the ${first.classes[classId]}. ${answers[1] === right ? "You predicted it." : "You predicted otherwise."} So places of one colour may still differ in much that the colours do not show. The detector uses all 192 numbers; the colours are for you.</p>
-        <p>Choose a place with the mouse or the arrow keys: it is marked in both pictures.</p>`;
+      const share = first.held_colours[classId], name = NAMES[first.classes[classId]] ?? first.classes[classId];
+      return `<p>${percent(share)} of it, in pictures of the product "${name}". ${agreed(answers[1] === (share <= 0.25 ? 0 : share <= 0.5 ? 1 : 2))} So two places of the same colour may still differ. The detector uses all 192 numbers; the colours are for you.</p>
+        <p>Choose a place with the mouse, a tap or the arrow keys: it is marked in both pictures.</p>`;
     },
   },
   {
     short: "prototypes", title: "Every place snaps to a prototype", place: true, hover: true, levels: true,
-    intro: (state) => `<p>An encoder turns each place into a token, and every token is replaced by the nearest of 512 <b>prototypes</b> of the product: typical patterns that were learned from normal pictures.
-      This is <b>vector quantisation</b>. It is done at five levels, which see the picture as it passes through the encoder.</p>${state.own ? "<p>Your photograph is read with the prototypes of the product that it looks most like.</p>" : ""}`,
-    question: () => "choose a place on something odd. What does its prototype stand for?", options: ["for odd things like it", "for something normal", "for nothing that one can see"],
+    intro: (state) => `<p>An encoder turns the features of each place into a new vector, its <b>token</b>. Then every token is replaced by the nearest of 512 <b>prototypes</b>: typical patterns, learned from normal pictures of the product. The list of them is the <b>codebook</b>, and which of them was taken is the <b>code</b> of the place.
+      This is <b>vector quantisation</b>. It happens at five depths of the encoder: level 0 is what goes into it, "top" what comes out.</p>${state.own ? "<p>Your photograph is read with the prototypes of the product that it resembles most.</p>" : ""}`,
+    question: (state) => `Choose ${state.sample?.label ? "a place where something is wrong" : "any place"}, by mouse, tap or arrow keys. Predict: what does its prototype stand for?`, options: ["something odd like it", "something normal", "nothing visible"],
     before: ["picture"], after: ["picture"],
-    answer: (state, { where }) => {
-      if (!state.result) return "<p>The detector is looking.</p>";
-      const away = LEVELS.map((_, l) => state.result.distances[l * 196 + state.place]);
-      return `<p>For something normal: every patch beside the picture is cut from a normal one, for the detector has seen no other. ${agreed(state, 2, 1)}</p>
-        <p>At ${where(state.place)} the token is ${away[0].toFixed(1)} times as far from its top prototype as tokens usually are. What matters is that it cannot be passed on as it is: only the prototype is.</p>
-        <p>Move the mouse or the arrow keys over the picture.</p>`;
-    },
+    answer: (state, { where }) => `<p>Something normal: the patches are cut from normal pictures, for the prototypes were learned from no other. ${agreed(state.answers[2] === 1)} (So this drawing could not show anything odd; look at the distance, too.)</p>
+        <p>At ${where(state.place)} the distance from the token to its top prototype is ${state.result.distances[state.place].toFixed(1)} times the usual one. Only the prototype is passed on, never the token itself.</p>
+        <p>Move over the picture, or use the arrow keys.</p>`,
   },
   {
     short: "reconstruction", title: "The decoder rebuilds the picture from prototypes", place: true,
-    intro: () => `<p>A decoder is given the prototypes, and only these, and rebuilds the features of every place: the <b>reconstruction</b>. It has learned to do so for normal pictures.</p>
-      <p>To look at it, we show for each place the patch of a normal picture whose features are most like the rebuilt ones.</p>`,
-    question: () => "what will stand where something is wrong?", options: ["the defect", "something normal", "a hole"],
+    intro: () => `<p>A decoder is given the prototypes, and nothing else, and rebuilds the features of every place: the <b>reconstruction</b>. It has learned to do so on normal pictures.</p>
+      <p>To look at it, we show for each place the normal patch whose features are most like the rebuilt ones.</p>`,
+    question: (state) => (state.sample?.label || state.own ? "Predict: what will the decoder rebuild where something is wrong?" : "Predict: in a picture with a defect, what would the decoder rebuild there?"), options: ["the defect", "something normal", "a hole"],
     before: ["picture"], after: ["truth", "patches"],
-    answer: (state) => `<p>Something normal. ${agreed(state, 3, 1)} Often it is what belongs there, sometimes another normal thing.</p>
-      <p>But do not be carried away: this mosaic is made of normal patches, so it <i>could not</i> show a defect. The evidence is in the numbers, and comes next.</p>`,
+    answer: (state) => `<p>Something normal. ${agreed(state.answers[3] === 1)} Often it is what belongs there, sometimes another normal thing.${state.sample && !state.sample.label ? " In this picture nothing is wrong; choose one with a defect to see it." : ""}</p>
+      <p>But be careful: this mosaic is made of normal patches, so it <i>could not</i> show a defect. The evidence is in the numbers, and comes next.</p>`,
   },
   {
-    short: "the difference", title: "Where picture and reconstruction differ", place: true,
-    intro: () => `<p>The features of the picture minus the rebuilt ones: where nothing is wrong, the decoder is nearly right, and little is left. Then each place is measured against what is usual <i>there</i>, in normal
-      pictures of this product. That is the anomaly map.</p><p>Choose the place where you expect it to be brightest (click, or arrow keys), then say that you have.</p>`,
-    question: () => "where is the map at its highest?", options: ["at the place I have chosen"],
+    short: "the difference", title: "Where picture and reconstruction differ", place: true, three: true,
+    intro: () => `<p>Subtract: the features of the picture minus the rebuilt ones. The decoder is never exactly right, so something is left everywhere; most, usually, where something is wrong. Then each place is measured against what is usual <i>there</i> in normal pictures of the product. That is the anomaly map.</p>`,
+    question: () => "Predict: where will the map be brightest? Choose the place, by click, tap or arrow keys.", options: ["show the map"],
     before: ["picture"], after: ["truth", "residual", "map"],
     answer: (state, { where, highest }) => {
-      if (!state.result) return "<p>The detector is looking.</p>";
-      const { map } = state.result, side = Math.sqrt(map.length), means = new Float32Array(196);
-      map.forEach((v, i) => { means[Math.floor((Math.floor(i / side) / side) * 14) * 14 + Math.floor(((i % side) / side) * 14)] += v; });
-      const rank = means.reduce((n, v) => n + (v > means[state.place]), 1), best = highest(means);
-      return `<p>It is highest at ${where(best)}. Your place (${where(state.place)}) is number ${rank} of 196.</p>
-        <p>Compare the two: what is left over looks restless in the raw difference, for edges are always harder to rebuild. The map knows which places usually are, and is quiet there.</p>`;
+      const { map } = state.result, side = Math.sqrt(map.length), sums = new Float32Array(196);
+      map.forEach((v, i) => { sums[Math.floor((Math.floor(i / side) / side) * 14) * 14 + Math.floor(((i % side) / side) * 14)] += v; });
+      const rank = sums.reduce((n, v) => n + (v > sums[state.place]), 1), best = highest(sums);
+      return `<p>It is brightest at ${where(best)}. ${rank === 1 ? "You found it." : `The place that you have chosen (${where(state.place)}) is number ${rank} of 196.`}${state.sample && !state.sample.label && !state.strokes.length ? " Nothing is wrong in this picture: its brightest place is only the least usual one." : ""}</p>
+        <p>Compare the last two pictures. The difference is large in some places of every normal picture, too. The map asks how unusual the difference is at its place, so such places stay dark.</p>`;
     },
   },
   {
     short: "paint", title: "Paint a defect yourself", paints: true, normal: true,
-    intro: (state) => `<p>${state.own ? "Your photograph" : `A normal picture of ${product(state)}`}. Paint on it with the mouse or a finger, or with the arrow keys (space puts the brush down and lifts it), and watch:
-      every change runs through the whole detector.</p><p>A code that is no longer that of the clean picture has <b>flipped</b>; its place is framed.</p>`,
-    question: () => "a black scratch across the product: how many of its 196 top codes flip?", options: ["fewer than 10", "10 to 40", "more than 40"],
+    intro: (state) => `<p>${state.own ? "Your photograph" : state.sample?.label ? `This picture already has a defect (${defect(state.sample)})` : `A normal picture of ${oneOf(state.first.classes[state.classId])}`}. Paint on it with the mouse or a finger, or with the arrow keys (space puts the brush down and lifts it), and watch: every change runs through the whole detector.</p>
+      <p>Where the code is no longer that of the picture without paint, it has <b>flipped</b>: the place is framed.</p>`,
+    question: () => "The button \"draw a scratch\" draws a black line across the picture. Predict: how many of its 196 top codes will flip?", options: ["fewer than 10", "10 to 40", "more than 40"],
     before: ["picture"], after: ["paint", "flips", "map"],
     answer: (state, tell) => {
-      if (!state.strokes.length) return "<p>Paint, or press \"a scratch, please\".</p>";
-      const n = tell.flipped().length, which = n < 10 ? 0 : n <= 40 ? 1 : 2, took = state.answered ? ` Answered in ${Math.round(state.answered)} ms.` : "";
-      return `${verdict(state, tell)}<p>${n} codes have flipped${state.answers[5] === which ? ", as you predicted" : ""}: not only under the paint, for the encoder lets every place look at all others.${took}</p>
+      if (!state.strokes.length) return "<p>Now press \"draw a scratch\", or paint.</p>";
+      const n = tell.flipped().length, alone = state.strokes.length === 1 && state.strokes[0] === tell.scratch, took = state.answered ? ` Answered in ${Math.round(state.answered)} ms.` : "";
+      return `${verdict(state, tell)}<p>${n === 1 ? "1 code has" : `${n} codes have`} flipped. ${alone ? agreed(state.answers[5] === flips(n)) : ""} Not all of them lie under the paint, because in the encoder every place can look at every other.${took}</p>
         <p>A flipped code is no alarm by itself. What raises the score is the difference that is left. Can you paint something that everybody sees and the detector does not?</p>`;
     },
   },
   {
     short: "the threshold", title: "Where to draw the line: two mistakes", threshold: true,
-    intro: ({ first }) => `<p>A score becomes a verdict by a threshold. It is set on normal pictures that were kept from training, so that at most ${percent(first.false_alarm)} of normal ones are called defective (with 80 % confidence). No defect is needed for that.</p>
-      <p>The chart shows all test pictures of the seven products: blue circles are normal ones, orange crosses defective ones.</p>`,
-    question: ({ first }) => `of the ${counts(first.tests, 0).normal} normal test pictures, how many raise a false alarm at the threshold as shipped?`, options: ["at most 2", "3 to 8", "more than 8"],
+    intro: ({ first }) => `<p>A threshold turns a score into a verdict. It is set on normal pictures that were kept out of training, so that at most ${percent(first.false_alarm)} of normal pictures are called defective; we can be 80\u00a0% sure of this. No defect is needed for it.</p>
+      <p>The chart shows all test pictures of the seven products: blue circles are normal ones, orange crosses defective ones. Scores are rescaled, in standard deviations of normal ones, so that all products share one threshold.</p>`,
+    question: ({ first }) => `Predict: of the ${counts(first.tests, 0).normal} normal test pictures, how many raise a false alarm at the threshold as shipped?`, options: ["at most 3", "4 to 10", "more than 10"],
     before: [], after: ["chart"],
     answer: ({ first, away, answers }) => {
-      const shipped = counts(first.tests, thresholdOf(first)), right = shipped.alarms <= 2 ? 0 : shipped.alarms <= 8 ? 1 : 2, now = counts(first.tests, away);
-      const rows = first.classes.map((name, c) => { const n = counts(first.tests, away, c); return `<tr><td>${name}</td><td>${n.alarms} of ${n.normal}</td><td>${n.missed} of ${n.defective}</td></tr>`; }).join("");
-      return `<p>As shipped: ${shipped.alarms} false alarms and ${shipped.missed} missed defects. ${answers[6] === right ? "You predicted it." : "You predicted otherwise."} (${percent(first.false_alarm)} of ${shipped.normal} would be ${(first.false_alarm * shipped.normal).toFixed(0)}, give or take chance.) Move the line: fewer of one mistake are more of the other.</p>
-        <p>Now: <b>${now.alarms}</b> false alarms of ${now.normal}, <b>${now.missed}</b> missed of ${now.defective}.</p>
+      const shipped = counts(first.tests, thresholdOf(first)), right = shipped.alarms <= 3 ? 0 : shipped.alarms <= 10 ? 1 : 2, now = counts(first.tests, away);
+      const rows = first.classes.map((name, c) => { const n = counts(first.tests, away, c); return `<tr><td>${NAMES[name] ?? name}</td><td>${n.alarms} of ${n.normal}</td><td>${n.missed} of ${n.defective}</td></tr>`; }).join("");
+      return `<p><b>${now.alarms}</b> false alarms of ${now.normal}, <b>${now.missed}</b> missed defects of ${now.defective}, with the threshold at ${away.toFixed(1)}.</p>
+        <p>As shipped it is ${shipped.alarms} and ${shipped.missed}. ${agreed(answers[6] === right)} That is ${(100 * shipped.alarms / shipped.normal).toFixed(1)}\u00a0% false alarms; with ${shipped.normal} pictures, anything from 1 to 10 would be no surprise. Move the line: fewer mistakes of one kind mean more of the other.</p>
         <div class="scroll" tabindex="0" role="region" aria-label="mistakes by product"><table><thead><tr><th scope="col">product</th><th scope="col">false alarms</th><th scope="col">missed</th></tr></thead><tbody>${rows}</tbody></table></div>`;
     },
   },
   {
-    short: "without codebooks", title: "What does quantisation do? The same network without it",
-    intro: () => `<p>Leave the codebooks out, and train the same network on the same pictures for as long: tokens pass as they are, nothing is snapped to anything. Such a network may learn to copy its input, the defect included;
-      this is the <b>identical shortcut</b> against which HVQ-Trans was made.</p>`,
-    question: () => "without codebooks, how much of the difference is left at a defect?", options: ["much less: it copies", "somewhat less", "as much"],
-    before: ["picture"], after: ["patches", "residual", "twinPatches", "twinResidual"],
+    short: "without codebooks", title: "What does quantisation do? The same network without it", normal: true, scratched: true, three: true,
+    intro: () => `<p>Leave the codebooks out, and train the same network on the same pictures equally long: tokens pass as they are, and nothing snaps to anything. Such a network may learn to copy its input, the defect included; this is the <b>identical shortcut</b> that HVQ-Trans was designed to prevent.</p>
+      <p>Here is a picture with your paint on it, or with a scratch that we drew.</p>`,
+    question: () => "Predict: how much of the paint does the network without codebooks rebuild?", options: ["less than 25 %", "25 to 50 %", "more than 50 %"],
+    before: ["picture"], after: ["picture", "residual", "twinResidual"],
     answer: (state, { survival }) => {
       const { full, continuous } = state.first.measured, one = survival("reconstruction"), other = survival("twinReconstruction");
+      if (one === null || other === null) return "<p>The detector is looking.</p>";
       const cell = (v) => `<td>${(100 * v).toFixed(1)}</td>`, row = (name, m) => `<tr><td>${name}</td>${cell(m.image_auroc)}${cell(m.pixel_auroc)}${cell(m.aupro)}</tr>`;
-      const lasting = one === null ? "Paint in step 6, come back without leaving the picture, and you read here how much of your paint each of them rebuilds."
-        : `Of what your paint changed, the network with codebooks rebuilds ${percent(one)}, the one without ${percent(other)}.`;
-      const left = state.result?.twinResidual ? Math.max(...state.result.twinResidual) / Math.max(...state.result.residual) : null;
-      const said = left === null ? "" : `On this picture the largest difference without codebooks is ${percent(left)} of that with them. ${agreed(state, 7, left < 0.5 ? 0 : left < 0.85 ? 1 : 2)} `;
-      return `<p>${said}${lasting}</p>
-        <p>And is it the worse detector for that? Measured on all test pictures of foundry, the seven products, one training each, in percent:</p>
+      const { residual, twinResidual } = state.result, highestOf = (values) => Math.max(...values), share = (of) => percent(of(twinResidual) / of(residual));
+      const times = (values) => (highestOf(values) / median(values)).toFixed(1);
+      return `<p>${percent(other)} of what the paint changed in the features. ${agreed(state.answers[7] === (other < 0.25 ? 0 : other <= 0.5 ? 1 : 2))} With codebooks it is ${percent(one)}.</p>
+        <p>Is the copying network the worse detector, then? Measured on all test pictures of the seven products, one training each, in percent (AUROC: 100 is a perfect ranking, 50 is guessing; AUPRO: how well whole defects are covered):</p>
         <div class="scroll" tabindex="0" role="region" aria-label="both networks measured"><table><thead><tr><th scope="col"></th><th scope="col">image AUROC</th><th scope="col">pixel AUROC</th><th scope="col">AUPRO</th></tr></thead><tbody>${row("with codebooks", full)}${row("without", continuous)}</tbody></table></div>
-        <p>So it copies far more, and detects nearly as well: a place is judged by what is usual there, and less is usual where normal things are copied too. When copying becomes a loss is a question of notebooks 03 and 11.</p>`;
+        <p>Hardly. The difference becomes smaller everywhere, not only at the paint: in this picture the median falls to ${share(median)} of that with codebooks, the largest to ${share(highestOf)}. The largest is still ${times(twinResidual)} times the median (with codebooks ${times(residual)} times): what is odd stands out in both. When copying becomes a loss is studied in notebooks 03 and 11.</p>`;
     },
   },
   {
     short: "your own photograph", title: "Your own photograph", own: true, paints: true,
-    intro: () => `<p>The detector knows seven products, drawn ones but for the ball screw. It takes your photograph for the one that it looks most like, and says so if it is unlike all of them: then it is called a
-      <b>stranger</b>, and a map of it means little.</p><p>A detector for your own products is made from a few dozen normal photographs: notebook 12 of the course does it.</p>`,
+    intro: () => `<p>The detector knows seven products, six drawn by a program and one photographed. It compares your photograph with the product that it resembles most. If it is unlike all of them, it is called a <b>stranger</b>, and its map means little.</p>
+      <p>A detector for your own products is made from a few dozen normal photographs: notebook 12 of the course does it.</p>`,
     before: ["paint", "patches", "map"], after: ["paint", "patches", "map"],
     answer: (state, tell) => {
-      if (!state.own) return "<p>Until you choose one, the picture from before is open: paint on it.</p>";
-      const far = state.result ? `<p>It looks most like <b>${state.first.classes[state.result.classId]}</b>; strangeness ${state.result.strangeness.toFixed(1)} (above 1: unlike every product).</p>` : "";
-      return verdict(state, tell) + far;
+      const product = state.first.classes[state.result.classId], named = NAMES[product] ?? product;
+      if (!state.own) return `<p>The picture from before is still open; you can paint on it, too.</p>${verdict(state, tell)}`;
+      const name = Object.assign(document.createElement("b"), { textContent: state.own }).outerHTML;
+      return `<p>${name} looks most like <b>${named}</b>; strangeness ${state.result.strangeness.toFixed(1)} (above 1: unlike every product).</p>${verdict(state, tell)}`;
     },
   },
 ];
