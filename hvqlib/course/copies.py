@@ -121,6 +121,9 @@ def copy_course(out: Path, students: bool = False) -> None:
             (made / "notebooks" / FILE).write_bytes(seal(sealed))
         (made / ABOUT).write_text(json.dumps({"students": students}), encoding="utf-8")
         link_data(made / "data")
+        if (docs := home.parent / "docs").is_dir():
+            with suppress(OSError):  # Windows allows it to some only; two pages link there
+                (made / "docs").symlink_to(docs, target_is_directory=True)
         if out.exists():
             out.rmdir()  # empty
         made.rename(out)
