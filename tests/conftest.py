@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from hvqlib.config import Config
@@ -71,21 +73,34 @@ class Exported:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """A run of seven products, 10 images of each of the six drawn ones, exported."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all processes of a run share."""
+    home = tmp_path_factory.getbasetemp()
+    return home.parent if "PYTEST_XDIST_WORKER" in os.environ else home
+
+
+@pytest.fixture(scope="session")
+def exported(shared: Path) -> Exported:
+    """A run of seven products, 10 images of each of the six drawn ones, exported: once, by who first asks for it."""
     from hvqlib.course.foundry.dataset import draw_foundry
     from hvqlib.data.dataset import load_dataset
     from hvqlib.detector.onnx_export import export_onnx
     from hvqlib.training.train import train
 
-    root = tmp_path_factory.mktemp("exported")
-    draw_foundry(root / "data", counts={"train": 10, "good": 2, "defective": 2}, workers=1)
-    shutil.copytree(Path(__file__).parents[1] / "data" / "ballscrew", root / "data" / "ballscrew")
-    config = Config(image_size=96, grid=6, width=16, heads=2, feedforward=32, layers=2, codes=16, rank=4, steps=60)
-    data = load_dataset(root / "data")
-    run = train(config, data, root / "run", progress=False)
-    found = export_onnx(run, root / "onnx", root / "data")
-    return Exported(data, run, root / "onnx", found)
+    root = shared / "exported"
+    with FileLock(shared / "exported.lock"):
+        if not (root / "found.json").exists():
+            shutil.rmtree(root, ignore_errors=True)
+            draw_foundry(root / "data", counts={"train": 10, "good": 2, "defective": 2}, workers=1)
+            shutil.copytree(Path(__file__).parents[1] / "data" / "ballscrew", root / "data" / "ballscrew")
+            config = Config(
+                image_size=96, grid=6, width=16, heads=2, feedforward=32, layers=2, codes=16, rank=4, steps=60
+            )
+            run = train(config, load_dataset(root / "data"), root / "run", progress=False)
+            found = export_onnx(run, root / "onnx", root / "data")
+            (root / "found.json").write_text(json.dumps(found))
+    found = json.loads((root / "found.json").read_text())
+    return Exported(load_dataset(root / "data"), root / "run", root / "onnx", found)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

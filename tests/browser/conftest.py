@@ -100,13 +100,6 @@ def page(browser: Browser) -> Page:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that all processes of a run share."""
-    home = tmp_path_factory.getbasetemp()
-    return home.parent if "PYTEST_XDIST_WORKER" in os.environ else home
-
-
-@pytest.fixture(scope="session")
 def site(shared: Path) -> Path:
     """The site, built from what is saved: once, by the process that first asks for it."""
     out = shared / "site"
