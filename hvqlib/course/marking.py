@@ -20,11 +20,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from hvqlib.course.copies import OWN, STATES, Exercise, exercises, original, pages, read, source
-from hvqlib.course.sandbox import LEAST, confine, version
+from hvqlib.course.sandbox import LEAST, confine, end_with_parent, version
 from hvqlib.errors import InputError
 from hvqlib.files import data_folder, write_atomic
 
-PAGE, CELL_SECONDS = "page.ipynb", 120
+PAGE, LIMITED, SECONDS = "page.ipynb", "of-a-student", 120  # tag of cells that may take so long; others the whole time
 
 
 class Mark(NamedTuple):
@@ -77,6 +77,8 @@ def _mark(copy: Path, minutes: float) -> Iterator[Mark]:
             for exercise, answer in zip(asked, answers, strict=True):
                 if answer is not None:
                     notebook["cells"][exercise.stub]["source"] = answer
+                    for i in (exercise.stub, exercise.check):
+                        notebook["cells"][i]["metadata"]["tags"] = [LIMITED]
             ran = run(notebook, minutes)
             states = [_state(ran, e, answer) for e, answer in zip(asked, answers, strict=True)]
         took = (time.monotonic() - began) / 60
@@ -183,8 +185,14 @@ def write(marks: Sequence[Mark], out: Path) -> None:
     write_atomic(out, table(marks).encode())
 
 
+def limit(cell: dict[str, Any]) -> int | None:
+    """Say how many seconds a cell may take: what a student wrote so many, the course's own what the notebook may."""
+    return SECONDS if LIMITED in cell["metadata"].get("tags", ()) else None
+
+
 def main(folder: Path) -> None:
     """Run FOLDER/page.ipynb and write FOLDER/ran.ipynb, confined to the folder with the kernel that does it."""
+    end_with_parent()
     confine([folder])
     import nbformat
     from nbclient import NotebookClient
@@ -193,7 +201,7 @@ def main(folder: Path) -> None:
     notebook = nbformat.read(folder / PAGE, as_version=4)
     settings = Config({"KernelManager": {"transport": "ipc", "ip": str(folder / "tmp" / "kernel")}})
     client = NotebookClient(
-        notebook, timeout=CELL_SECONDS, interrupt_on_timeout=True, allow_errors=True, config=settings,
+        notebook, timeout_func=limit, interrupt_on_timeout=True, allow_errors=True, config=settings,
         resources={"metadata": {"path": str(folder / "notebooks")}},
     )  # fmt: skip
     client.execute()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import signal
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,8 @@ from pathlib import Path
 from hvqlib.errors import InputError
 
 # Of <linux/landlock.h>: numbers of the system calls, the same on every architecture, and what can be forbidden.
-CREATE, ADD, RESTRICT, NO_NEW_PRIVILEGES = 444, 445, 446, 38
+CREATE, ADD, RESTRICT = 444, 445, 446
+DEATH_SIGNAL, NO_NEW_PRIVILEGES = 1, 38  # of prctl
 WRITES = sum(1 << bit for bit in (1, *range(4, 15)))  # write, remove, make (of any kind), move, cut
 ON_FILES = 1 << 1 | 1 << 14  # of these, what can be said of a file that is no folder
 NETWORK = 0b11  # bind and connect TCP
@@ -25,6 +27,11 @@ def version() -> int:
     if os.name != "posix" or os.uname().sysname != "Linux":
         return 0
     return max(0, ctypes.CDLL(None).syscall(CREATE, None, 0, 1))
+
+
+def end_with_parent() -> None:
+    """Have this process killed when the one that started it ends, however that ends."""
+    ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGKILL)
 
 
 def confine(folders: Sequence[Path]) -> None:

@@ -47,13 +47,13 @@ def double_1(x):
     answer(ben, 1, harm)
     answer(ben, 2, "while True:\n    try:\n        pass\n    except BaseException:\n        pass")
     out = course / "marks.csv"
-    assert main(["course", "mark", str(anna), str(ben), "--out", str(out), "--minutes", "0.4"]) == 0
+    assert main(["course", "mark", str(anna), "--out", str(out)]) == 0
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [r["state"] for r in rows if r["student"] == "anna"] == ["done", "tried", "failing", "untouched"]
-    assert [r["state"] for r in rows if r["student"] == "ben"] == ["stopped", "stopped", "untouched", "untouched"]
-    assert {r["predictions"] for r in rows if r["student"] == "anna"} == {"2"}
-    assert "2 stopped" in capsys.readouterr().out
+    assert [row["state"] for row in rows] == ["done", "tried", "failing", "untouched"]
+    assert {(row["student"], row["predictions"]) for row in rows} == {("anna", "2")}
+    assert main(["course", "mark", str(ben), "--out", str(out), "--minutes", "0.3"]) == 0  # it would loop for ever
+    assert "2 stopped, 2 untouched" in capsys.readouterr().out
     answer(ben, 2, "def double_2(x):\n    ...")
     assert [m.state for m in marking.mark([ben])][:2] == ["done", "untouched"]
     assert precious.read_text() == "kept" and (anna / "notebooks" / PAGE).is_file() and not (anna / "written").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,34 @@ def test_nothing_goes_beyond_the_folder(tmp_path: Path) -> None:
     assert done.stdout == "kept\n", done.stdout + done.stderr
     assert (other / "kept").read_text() == "kept" and len(list(other.iterdir())) == 1
     assert (mine / "b" / "a").read_text() == "a"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux; marking is refused elsewhere")
+def test_a_process_ends_with_its_parent() -> None:
+    child = """
+import time
+from hvqlib.course.sandbox import end_with_parent
+end_with_parent()
+print("on", flush=True)
+time.sleep(600)
+"""
+    parent = f"""
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", {child!r}])
+print(child.pid, flush=True)
+child.wait()
+"""
+    started = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    assert started.stdout is not None
+    said = {started.stdout.readline().strip(), started.stdout.readline().strip()}
+    pid = next(int(word) for word in said if word.isdigit())
+    started.kill()
+    started.wait()
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists() or "State:\tZ" in Path(f"/proc/{pid}/status").read_text():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it goes on without its parent")
 
 
 def test_a_system_that_cannot_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
