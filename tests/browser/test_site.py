@@ -69,8 +69,8 @@ def visit(page: Page, path: Path) -> None:
     page.evaluate("() => window.MathJax?.startup?.promise.then(() => true)")
 
 
-# What every picture says; how wide the page is; formulas that cannot be set.
-LOOK = """() => ({alts: [...document.images].map(image => image.alt.trim()),
+# What every picture says (that in a button repeats its words); how wide the page is; formulas that cannot be set.
+LOOK = """() => ({alts: [...document.images].filter(image => !image.closest('button')).map(image => image.alt.trim()),
     width: document.documentElement.scrollWidth, formulas: document.querySelectorAll('[data-mjx-error]').length})"""
 
 
