@@ -141,7 +141,6 @@ def main(out: Path) -> int:
     if not status:
         shutil.rmtree(out, ignore_errors=True)
         shutil.move(BUILT, out)
-    if not status:
         status = subprocess.run(
             [sys.executable, ROOT / "web" / "build_explainer.py", out / "explainer.html"]
         ).returncode

@@ -61,7 +61,7 @@ def _course(options: argparse.Namespace) -> None:
         print(f"{options.folder}: open it with jupyter lab {options.folder}/notebooks", file=sys.stderr)
     elif options.name == "reset":
         path, kept = copies.reset(options.folder, options.page)
-        print(f"{path}: begun again; as it was before: {kept.name}", file=sys.stderr)
+        print(f"{path}: begun again" + (f"; as it was before: {kept.name}" if kept else ""), file=sys.stderr)
     elif options.name == "check":
         print(copies.progress_table(options.folder))
     else:

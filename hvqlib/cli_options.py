@@ -162,7 +162,7 @@ def parser() -> argparse.ArgumentParser:
         "mark",
         help="run the answers in students' copies, and write a table",
         description="Runs what each student wrote, in the course's own notebooks. It can write to a temporary folder "
-        "alone, and reach no network (Linux 6.7 or newer).",
+        "alone, and use no TCP (Linux 6.12 or newer).",
     )
     mark.add_argument("folders", nargs="+", type=_path, metavar="DIR", help="a student's copy each")
     mark.add_argument("--out", type=_path, default="marks.csv", metavar="FILE", help="default: marks.csv")

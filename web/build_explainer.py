@@ -26,6 +26,7 @@ import torch
 from matplotlib import colormaps
 from PIL import Image
 from safetensors.torch import load_file
+from scipy.stats import binom
 from torch import Tensor, nn
 
 from hvqlib.course.material import cache_folder, foundry, shipped
@@ -37,6 +38,7 @@ from hvqlib.detector.detector import Detector
 from hvqlib.detector.onnx_export import OUTPUTS, OneImage, describe, write_program
 from hvqlib.errors import InputError
 from hvqlib.evaluation.figures import HEAT, thumbnail
+from hvqlib.false_alarms import CONFIDENCE
 from hvqlib.files import data_folder, write_atomic
 from hvqlib.model.hvq_trans import HVQTrans
 
@@ -57,7 +59,6 @@ class InSteps(nn.Module):
     def __init__(self, detector: Detector) -> None:
         super().__init__()
         self.one, self.model = OneImage(detector), detector.model
-        self.first = torch.tensor([0])
 
     def forward(self, image: Tensor, given_class: Tensor) -> tuple[Tensor, ...]:
         features = self.one.features(image)
@@ -84,7 +85,7 @@ class Rebuild(nn.Module):
 
 
 def continuous(detector: Detector) -> HVQTrans:
-    """Load the model without codebooks that was trained as the shipped detector was (benchmarks/continuous.py)."""
+    """Load the model without codebooks that was trained as the shipped detector was (benchmarks/ship_continuous.py)."""
     settings = {**vars(detector.config), "method": "continuous"}
     model = HVQTrans(type(detector.config)(**settings), detector.backbone.channels, len(detector.classes))
     weights = load_file(data_folder() / "checkpoints/continuous.safetensors")
@@ -203,12 +204,11 @@ def content() -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Any], by
     twin = continuous(detector)
     classes, codes = detector.classes, detector.config.codes
     model, other = models(detector, twin)
-    features, ids, atlases, patch_features, sheets = [], [], [], [], []
+    features, atlases, patch_features, sheets = [], [], [], []
     train = [[s for s in dataset.train if s.class_name == name] for name in classes]
     for samples in train:
         look = detector.look([s.path for s in samples], samples[0].class_name, cache=cache_folder())
         features.append(flat(look.features))
-        ids.append(look.class_ids)
         atlases.append(atlas(look.code_ids, look.code_distances, codes))
         sheets.append(sheet(samples))
     every = torch.cat(features).flatten(0, 1)
@@ -240,6 +240,9 @@ def content() -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Any], by
     first = {
         **{name: told[name] for name in (*kept, "false_alarm")},
         "learned": round(len(train[0]) * (1 - detector.config.holdout)),
+        "codes": codes,
+        "confidence": CONFIDENCE,
+        "chance": [int(n) for n in binom.interval(0.95, sum(not s.label for s in dataset.test), told["false_alarm"])],
         "held_colours": held,
         "tests": scored,
         "measured": measured(),

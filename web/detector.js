@@ -76,7 +76,7 @@ export async function judge({ pixels, height, width, classId, withPatches = true
   const values = Object.fromEntries(Object.entries(got).map(([name, tensor]) => [name, tensor.data]));
   const chosen = Number(values.class_id[0]);
   const result = {
-    classId: chosen, score: values.score[0], spot: values.spot[0], picture: values.picture[0],
+    classId: chosen, score: values.score[0],
     strangeness: values.strangeness[0], map: Float32Array.from(values.anomaly_map), codes: Int32Array.from(values.code_ids, Number),
     distances: Float32Array.from(values.distances), colours: colours(values.features, chosen),
     residual: lengths(values.features, values.reconstruction),

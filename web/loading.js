@@ -47,7 +47,7 @@ export async function bring(told, here) {
         const [good, bad] = waiting.get(data.id);
         waiting.delete(data.id);
         if (data.kind === "error") bad(new Error(data.message));
-        else good({ ...data.result, milliseconds: data.milliseconds });
+        else good(data.result);
       }
     };
     worker.postMessage({ kind: "load", wasm, files, arrays }, [wasm, files.model, files.twin]);

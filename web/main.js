@@ -210,7 +210,7 @@ const highest = (values) => values.reduce((best, v, i) => (v > values[best] ? i 
 const where = (p) => `row ${Math.floor(p / SIDE) + 1}, column ${(p % SIDE) + 1}`;
 const heat = (pen, map, high, smooth) => (map ? drawHeat(pen, SIZE, map, high, first.heat, smooth) : note(pen, "the detector is looking"));
 const most = () => Math.max(...(state.result?.residual ?? [1]), ...(state.result?.twinResidual ?? [1]));
-const name = () => (state.own ? `your photograph, ${state.own}` : `${first.classes[state.classId]}, picture ${state.index + 1}`);
+const name = () => (state.own ? `your photograph, ${state.own}` : `${NAMES[first.classes[state.classId]] ?? first.classes[state.classId]}, picture ${state.index + 1}`);
 
 const PANELS = {
   picture: { title: () => "the picture, squeezed to a square", draw: seen, alt: name },
@@ -240,7 +240,7 @@ function truth(pen) {
   if (!masks.has(url)) { masks.set(url, null); image(url).then((node) => { masks.set(url, node); redraw(); }); }
   const mask = masks.get(url);
   if (!mask) return;
-  const layer = new OffscreenCanvas(224, 224), ink = layer.getContext("2d");
+  const ink = new OffscreenCanvas(224, 224).getContext("2d");
   ink.drawImage(mask, 0, 0);
   const data = ink.getImageData(0, 0, 224, 224), on = (x, y) => x >= 0 && y >= 0 && x < 224 && y < 224 && data.data[4 * (y * 224 + x)] > 127;
   pen.fillStyle = "#D55E00";

@@ -45,7 +45,7 @@ export const steps = [
   },
   {
     short: "prototypes", title: "Every place snaps to a prototype", place: true, hover: true, levels: true,
-    intro: (state) => `<p>An encoder turns the features of each place into a new vector, its <b>token</b>. Then every token is replaced by the nearest of 512 <b>prototypes</b>: typical patterns, learned from normal pictures of the product. The list of them is the <b>codebook</b>, and which of them was taken is the <b>code</b> of the place.
+    intro: (state) => `<p>An encoder turns the features of each place into a new vector, its <b>token</b>. Then every token is replaced by the nearest of ${state.first.codes} <b>prototypes</b>: typical patterns, learned from normal pictures of the product. The list of them is the <b>codebook</b>, and which of them was taken is the <b>code</b> of the place.
       This is <b>vector quantisation</b>. It happens at five depths of the encoder: level 0 is what goes into it, "top" what comes out.</p>${state.own ? "<p>Your photograph is read with the prototypes of the product that it resembles most.</p>" : ""}`,
     question: (state) => `Choose ${state.sample?.label ? "a place where something is wrong" : "any place"}, by mouse, tap or arrow keys. Predict: what does its prototype stand for?`, options: ["something odd like it", "something normal", "nothing visible"],
     before: ["picture"], after: ["picture"],
@@ -72,7 +72,7 @@ export const steps = [
       map.forEach((v, i) => { sums[Math.floor((Math.floor(i / side) / side) * 14) * 14 + Math.floor(((i % side) / side) * 14)] += v; });
       const rank = sums.reduce((n, v) => n + (v > sums[state.place]), 1), best = highest(sums);
       return `<p>It is brightest at ${where(best)}. ${rank === 1 ? "You found it." : `The place that you have chosen (${where(state.place)}) is number ${rank} of 196.`}${state.sample && !state.sample.label && !state.strokes.length ? " Nothing is wrong in this picture: its brightest place is only the least usual one." : ""}</p>
-        <p>Compare the last two pictures. The difference is large in some places of every normal picture, too. The map asks how unusual the difference is at its place, so such places stay dark.</p>`;
+        <p>Compare the last two pictures. The difference is large in some places of normal pictures, too. The map asks how unusual the difference is at its place, so such places stay dark.</p>`;
     },
   },
   {
@@ -84,13 +84,13 @@ export const steps = [
     answer: (state, tell) => {
       if (!state.strokes.length) return "<p>Now press \"draw a scratch\", or paint.</p>";
       const n = tell.flipped().length, alone = state.strokes.length === 1 && state.strokes[0] === tell.scratch, took = state.answered ? ` Answered in ${Math.round(state.answered)} ms.` : "";
-      return `${verdict(state, tell)}<p>${n === 1 ? "1 code has" : `${n} codes have`} flipped. ${alone ? agreed(state.answers[5] === flips(n)) : ""} Not all of them lie under the paint, because in the encoder every place can look at every other.${took}</p>
+      return `${verdict(state, tell)}<p>${n === 1 ? "1 code has" : `${n} codes have`} flipped. ${alone ? agreed(state.answers[5] === flips(n)) : ""} They need not lie under the paint, because in the encoder every place can look at every other.${took}</p>
         <p>A flipped code is no alarm by itself. What raises the score is the difference that is left. Can you paint something that everybody sees and the detector does not?</p>`;
     },
   },
   {
     short: "the threshold", title: "Where to draw the line: two mistakes", threshold: true,
-    intro: ({ first }) => `<p>A threshold turns a score into a verdict. It is set on normal pictures that were kept out of training, so that at most ${percent(first.false_alarm)} of normal pictures are called defective; we can be 80\u00a0% sure of this. No defect is needed for it.</p>
+    intro: ({ first }) => `<p>A threshold turns a score into a verdict. It is set on normal pictures that were kept out of training, so that at most ${percent(first.false_alarm)} of normal pictures are called defective; we can be ${percent(first.confidence)} sure of this. No defect is needed for it.</p>
       <p>The chart shows all test pictures of the seven products: blue circles are normal ones, orange crosses defective ones. Scores are rescaled, in standard deviations of normal ones, so that all products share one threshold.</p>`,
     question: ({ first }) => `Predict: of the ${counts(first.tests, 0).normal} normal test pictures, how many raise a false alarm at the threshold as shipped?`, options: ["at most 3", "4 to 10", "more than 10"],
     before: [], after: ["chart"],
@@ -98,7 +98,7 @@ export const steps = [
       const shipped = counts(first.tests, thresholdOf(first)), right = shipped.alarms <= 3 ? 0 : shipped.alarms <= 10 ? 1 : 2, now = counts(first.tests, away);
       const rows = first.classes.map((name, c) => { const n = counts(first.tests, away, c); return `<tr><td>${NAMES[name] ?? name}</td><td>${n.alarms} of ${n.normal}</td><td>${n.missed} of ${n.defective}</td></tr>`; }).join("");
       return `<p><b>${now.alarms}</b> false alarms of ${now.normal}, <b>${now.missed}</b> missed defects of ${now.defective}, with the threshold at ${away.toFixed(1)}.</p>
-        <p>As shipped it is ${shipped.alarms} and ${shipped.missed}. ${agreed(answers[6] === right)} That is ${(100 * shipped.alarms / shipped.normal).toFixed(1)}\u00a0% false alarms; with ${shipped.normal} pictures, anything from 1 to 10 would be no surprise. Move the line: fewer mistakes of one kind mean more of the other.</p>
+        <p>As shipped it is ${shipped.alarms} and ${shipped.missed}. ${agreed(answers[6] === right)} That is ${(100 * shipped.alarms / shipped.normal).toFixed(1)}\u00a0% false alarms; with ${shipped.normal} pictures, anything from ${first.chance[0]} to ${first.chance[1]} would be within chance (95\u00a0%), were it ${percent(first.false_alarm)} on average. Move the line: fewer mistakes of one kind mean more of the other.</p>
         <div class="scroll" tabindex="0" role="region" aria-label="mistakes by product"><table><thead><tr><th scope="col">product</th><th scope="col">false alarms</th><th scope="col">missed</th></tr></thead><tbody>${rows}</tbody></table></div>`;
     },
   },

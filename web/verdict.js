@@ -10,9 +10,9 @@ function below(sorted, value) {
   return low;
 }
 
-// Which of the held-out scores is the threshold at a false-alarm rate.
-export function thresholdOf(normal, rate = normal.false_alarm) {
-  const allowed = normal.p_values.filter((p) => p <= rate + 1e-9).length;
+// Which of the held-out scores is the threshold.
+export function thresholdOf(normal) {
+  const allowed = normal.p_values.filter((p) => p <= normal.false_alarm + 1e-9).length;
   return normal.held_out_scores[normal.held_out_scores.length - allowed];
 }
 
@@ -21,6 +21,6 @@ export function verdictOf(result, normal) {
   const away = Math.fround(Math.fround(result.score - mean) / spread);
   const pValue = normal.p_values[normal.held_out_scores.length - below(normal.held_out_scores, away)];
   const defective = pValue <= normal.false_alarm + 1e-9;
-  return { away, pValue, defective, stranger: result.strangeness > 1, threshold: normal.thresholds[result.classId],
+  return { defective, stranger: result.strangeness > 1, threshold: normal.thresholds[result.classId],
     name: result.strangeness > 1 ? "stranger" : defective ? "defective" : "normal" };
 }

@@ -7,10 +7,9 @@ onmessage = async ({ data }) => {
       await load(data, (done) => postMessage({ kind: "progress", done }));
       postMessage({ kind: "ready" });
     } else {
-      const began = performance.now();
       const result = await judge(data);
       const moved = Object.values(result).filter(ArrayBuffer.isView).map((array) => array.buffer);
-      postMessage({ kind: "result", id: data.id, result, milliseconds: performance.now() - began }, moved);
+      postMessage({ kind: "result", id: data.id, result }, moved);
     }
   } catch (error) {
     postMessage({ kind: "error", id: data.id, message: String(error?.message ?? error) });

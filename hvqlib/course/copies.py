@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -35,6 +34,13 @@ class Exercise(NamedTuple):
 def source(cell: dict[str, Any]) -> str:
     """Join the lines of a cell."""
     return "".join(cell["source"])
+
+
+def last_line(checked: dict[str, Any]) -> str:
+    """Read what the cell of a check says: its last line, for the reader's code may print before it; "" if nothing."""
+    printed = [output for output in checked.get("outputs", []) if output.get("name") == "stdout"]
+    lines = "".join("".join(output["text"]) for output in printed).split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "")
 
 
 def exercises(page: Path, notebook: dict[str, Any]) -> list[Exercise]:
@@ -142,8 +148,8 @@ def link_data(folder: Path) -> None:
                 return  # without a folder `data`, the library finds that of the checkout
 
 
-def reset(copy: Path, name: str) -> tuple[Path, Path]:
-    """Begin a page of a copy again, such as "05"; returns its path and where the old one is kept beside it."""
+def reset(copy: Path, name: str) -> tuple[Path, Path | None]:
+    """Begin a page of a copy again, such as "05"; returns its path and where the old one, if any, is kept beside it."""
     about, home = _about(copy), original()
     chosen = [page for page in pages(home) if page.as_posix().startswith(name) or page.name == name]
     if len(chosen) != 1:
@@ -153,8 +159,9 @@ def reset(copy: Path, name: str) -> tuple[Path, Path]:
     if about["students"]:
         without_solutions(page, notebook)
     path = copy / "notebooks" / page
-    kept = path.with_name(f"{path.stem}.before-{time.strftime('%Y%m%d-%H%M%S')}.ipynb")
+    kept = None
     if path.exists():
+        kept = path.with_name(f"{path.stem}.before-{time.strftime('%Y%m%d-%H%M%S')}.ipynb")
         if kept.exists():
             raise InputError(f"'{kept}' is there already: wait a second.")
         path.rename(kept)
@@ -165,7 +172,8 @@ def reset(copy: Path, name: str) -> tuple[Path, Path]:
 def progress(copy: Path) -> Iterator[tuple[str, str, str]]:
     """Say of each exercise of a copy, by its name and title, how it stands, by what the notebooks say as saved.
 
-    "done", "tried", "untouched"; "not checked" where an answer was changed after its check was run, or none was.
+    "done", "tried", "untouched"; "not checked" where an answer was changed after its check was run, or none was;
+    "removed" where a cell is missing.
     """
     _about(copy)
     home = original()
@@ -185,8 +193,7 @@ def _state(begun: str, stub: dict[str, Any] | None, checked: dict[str, Any] | No
         return "removed"
     if source(stub).strip() == begun.strip():
         return "untouched"
-    told = "".join("".join(output.get("text", "")) for output in checked.get("outputs", []))
-    state = STATES.get(told[:1], "not checked")
+    state = STATES.get(last_line(checked)[:1], "not checked")
     later = (stub.get("execution_count") or 0) > (checked.get("execution_count") or 0)
     return "not checked" if later or state == "untouched" else state
 
@@ -210,4 +217,4 @@ def _about(copy: Path) -> dict[str, Any]:
 
 
 def _text(notebook: dict[str, Any]) -> str:
-    return json.dumps(notebook, ensure_ascii=False, indent=1) + os.linesep.replace("\r\n", "\n")
+    return json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"

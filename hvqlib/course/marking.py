@@ -15,12 +15,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from hvqlib.course.copies import OWN, STATES, Exercise, exercises, original, pages, read, source
-from hvqlib.course.sandbox import LEAST, confine, end_with_parent, version
+from hvqlib.course.copies import OWN, STATES, Exercise, exercises, last_line, original, pages, read, source
+from hvqlib.course.sandbox import LEAST, UNABLE, confine, end_with_parent, version
 from hvqlib.errors import InputError
 from hvqlib.files import data_folder, write_atomic
 
@@ -30,10 +31,10 @@ PAGE, LIMITED, SECONDS = "page.ipynb", "of-a-student", 120  # tag of cells that 
 class Mark(NamedTuple):
     """Hold how one exercise of a student stands, after their answer was run."""
 
-    student: str  # the folder's name
+    student: str  # the folder's name, or its path where another has the same name
     exercise: str  # "10.1"
     title: str
-    state: str  # done, tried, failing, stopped (it took too long), untouched, unreadable
+    state: str  # done, tried, failing, stopped (too long, or its kernel ended), untouched, unreadable
     minutes: float  # that its notebook ran
     predictions: int  # that the student committed, in the whole course
 
@@ -42,20 +43,24 @@ def mark(copies: Sequence[Path], minutes: float = 15) -> Iterator[Mark]:
     """Mark every exercise in students' copies; a notebook runs for at most so many minutes.
 
     What a student wrote runs in the course's notebook in the place of the exercise, whatever else they changed. It can
-    write to a temporary folder alone, reach no network and signal no other process. Raises InputError where this
-    system cannot confine it, or a folder is no copy of the course.
+    write to a temporary folder and to shared memory alone, use no TCP, and signal no other process. Raises InputError
+    where this system cannot confine it, a folder is no copy of the course, or the notebooks' packages are missing.
     """
     if version() < LEAST:
-        raise InputError("This system cannot confine what students wrote (Linux has it from 6.7 on): mark them there.")
+        raise InputError(UNABLE)
+    for package in ("nbclient", "nbformat", "ipykernel"):
+        if find_spec(package) is None:
+            raise InputError(f"Marking needs {package}: pip install 'hvqlib[course]'.")
     for copy in copies:
         if not (copy / "notebooks").is_dir():
             raise InputError(f"'{copy}' is no copy of the course: hvq course copy makes one.")
-    for copy in copies:
-        yield from _mark(copy, minutes)
+    names = [copy.resolve().name for copy in copies]
+    for copy, name in zip(copies, names, strict=True):
+        yield from _mark(copy, name if names.count(name) == 1 else copy.as_posix(), minutes)
 
 
-def _mark(copy: Path, minutes: float) -> Iterator[Mark]:
-    home, student = original(), copy.resolve().name
+def _mark(copy: Path, student: str, minutes: float) -> Iterator[Mark]:
+    home = original()
     try:
         committed = len(json.loads((copy / "data" / OWN[1]).read_text(encoding="utf-8"))["predictions"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -107,10 +112,8 @@ def _state(ran: dict[str, Any] | None, exercise: Exercise, answer: str | None) -
         return "stopped"
     if names:
         return "failing"
-    told = "".join("".join(output.get("text", "")) for output in ran["cells"][exercise.check]["outputs"])
-    if "the code stopped with" in told:
-        return "failing"
-    return STATES.get(told.strip()[:1], "stopped")
+    told = last_line(ran["cells"][exercise.check])
+    return "failing" if ": the code stopped with " in told else STATES.get(told[:1], "stopped")
 
 
 def run(notebook: dict[str, Any], minutes: float) -> dict[str, Any] | None:

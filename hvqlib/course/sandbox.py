@@ -1,10 +1,12 @@
-"""Run somebody else's code with no more than a temporary folder to write to, and no network (Linux, by Landlock)."""
+"""Run somebody else's code with no more than a temporary folder to write to, and no TCP (Linux, by Landlock).
+
+What Landlock does not forbid: to read, to change permissions and times of files, to send datagrams (UDP).
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import signal
 import struct
 from collections.abc import Sequence
@@ -17,9 +19,10 @@ CREATE, ADD, RESTRICT = 444, 445, 446
 DEATH_SIGNAL, NO_NEW_PRIVILEGES = 1, 38  # of prctl
 WRITES = sum(1 << bit for bit in (1, *range(4, 15)))  # write, remove, make (of any kind), move, cut
 ON_FILES = 1 << 1 | 1 << 14  # of these, what can be said of a file that is no folder
-NETWORK = 0b11  # bind and connect TCP
-LEAST, SCOPED = 4, 6  # versions of Landlock that know the network, and signals
+NETWORK, SCOPE = 0b11, 0b11  # bind and connect TCP; reach abstract sockets and signal processes outside
+LEAST = 6  # version of Landlock that knows TCP and signals
 LARGEST = 2 * 2**30  # bytes of a file
+UNABLE = "This system cannot confine what students wrote (Linux can, from 6.12 on): mark them there."
 
 
 def version() -> int:
@@ -35,13 +38,15 @@ def end_with_parent() -> None:
 
 
 def confine(folders: Sequence[Path]) -> None:
-    """Forbid this process, and all it starts, to write elsewhere than in these folders and to use TCP; for good.
+    """Forbid this process, and all it starts, to write outside of these folders, use TCP and signal others; for good.
 
-    From Linux 6.12 on it cannot signal other processes either. Raises InputError where the system cannot do it (Linux
-    before 6.7, or another).
+    Shared memory (/dev/shm) and /dev/null stay open. Raises InputError where the system cannot do it (Linux before
+    6.12, or another).
     """
     if version() < LEAST:
-        raise InputError("This system cannot confine what students wrote (Linux has it from 6.7 on): mark them there.")
+        raise InputError(UNABLE)
+    import resource  # not on Windows
+
     libc = ctypes.CDLL(None, use_errno=True)
 
     def call(*arguments: object) -> int:
@@ -49,9 +54,7 @@ def confine(folders: Sequence[Path]) -> None:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         return int(answer)
 
-    wanted = struct.pack("QQ", WRITES, NETWORK)
-    if version() >= SCOPED:  # no signals to processes outside
-        wanted += struct.pack("Q", 0b11)
+    wanted = struct.pack("QQQ", WRITES, NETWORK, SCOPE)
     rules = call(CREATE, wanted, len(wanted), 0)
     for folder in (*folders, Path("/dev/null"), Path("/dev/shm")):
         if folder.exists():

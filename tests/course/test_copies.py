@@ -76,7 +76,13 @@ def test_a_page_begins_again_and_the_old_one_is_kept(course: Path, answer: Calla
 
 
 @pytest.mark.parametrize(
-    ("told", "state"), [("✓ double", "done"), ("✗ double: it is 3", "tried"), ("○ nothing", "not checked")]
+    ("told", "state"),
+    [
+        ("✓ double\n", "done"),
+        ("✗ printed\n✓ double\n", "done"),
+        ("✓ printed\n✗ double: it is 3\n", "tried"),
+        ("○ nothing\n", "not checked"),
+    ],
 )
 def test_progress_says_what_the_page_says(course: Path, answer: Callable[..., None], told: str, state: str) -> None:
     out = course / "cleo"

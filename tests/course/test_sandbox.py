@@ -39,7 +39,7 @@ for name, action in actions.items():
 """
 
 
-@pytest.mark.skipif(sandbox.version() < sandbox.LEAST, reason="needs Linux 6.7; the refusal elsewhere is tested below")
+@pytest.mark.skipif(sandbox.version() < sandbox.LEAST, reason="needs Linux 6.12; the refusal elsewhere is tested below")
 def test_nothing_goes_beyond_the_folder(tmp_path: Path) -> None:
     mine, other = tmp_path / "mine", tmp_path / "other"
     mine.mkdir(), other.mkdir()
