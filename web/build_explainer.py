@@ -23,21 +23,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib import colormaps
 from PIL import Image
 from safetensors.torch import load_file
 from scipy.stats import binom
 from torch import Tensor, nn
 
 from hvqlib.course.material import cache_folder, foundry, shipped
-from hvqlib.course.painting import COLOURS
+from hvqlib.course.painting import COLOURS, HEAT_TABLE
 from hvqlib.course.results import read_rows
 from hvqlib.data.images import read_image, read_mask
 from hvqlib.data.layouts import Sample
 from hvqlib.detector.detector import Detector
 from hvqlib.detector.onnx_export import OUTPUTS, OneImage, describe, write_program
 from hvqlib.errors import InputError
-from hvqlib.evaluation.figures import HEAT, thumbnail
+from hvqlib.evaluation.figures import thumbnail
 from hvqlib.false_alarms import CONFIDENCE
 from hvqlib.files import data_folder, write_atomic
 from hvqlib.model.hvq_trans import HVQTrans
@@ -246,7 +245,7 @@ def content() -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Any], by
         "held_colours": held,
         "tests": scored,
         "measured": measured(),
-        "heat": (255 * colormaps[HEAT](np.arange(256))[:, :3]).round().astype(int).ravel().tolist(),
+        "heat": HEAT_TABLE,
         "thumbnails": [
             encoded(Image.fromarray(thumbnail(samples[0].path, 96)), "WEBP", quality=80) for samples in train
         ],

@@ -57,7 +57,7 @@ const pixelsOf = (canvas) => canvas.getContext("2d", { willReadFrequently: true 
 function begin(node, size, more) {
   const other = more.own || more.classId !== state.classId;
   for (const step of other ? [0, 1, 4, 5, 7] : [0, 4]) delete state.answers[step];
-  Object.assign(state, { strokes: [], version: state.version + 1, sample: null, own: null, base: null, result: null, ...more });
+  Object.assign(state, { strokes: [], down: false, version: state.version + 1, sample: null, own: null, base: null, result: null, ...more });
   lay(node, ...size);
   say("");
   build();

@@ -16,6 +16,7 @@ from hvqlib.errors import InputError
 from hvqlib.evaluation.figures import HEAT
 
 TOOLS = ("scratch", "blob", "erase")
+HEAT_TABLE = (255 * colormaps[HEAT](np.arange(256))[:, :3]).round().astype(int).ravel().tolist()  # for painting.js
 COLOURS = {"black": "#141414", "white": "#f5f5f5", "rust": "#7a3b12", "blue": "#1f4e79"}
 
 
@@ -65,8 +66,7 @@ class Paint(anywidget.AnyWidget):
     def tell(self, answer: Answer) -> None:
         """Show an answer beside the picture."""
         small = np.asarray(Image.fromarray(answer.anomaly_map.astype(np.float32)).reduce(4))
-        table = (255 * colormaps[HEAT](np.arange(256))[:, :3]).round().astype(int)
-        heat = {"map": small.ravel().round(2).tolist(), "high": 3 * answer.threshold, "table": table.ravel().tolist()}
+        heat = {"map": small.ravel().round(2).tolist(), "high": 3 * answer.threshold, "table": HEAT_TABLE}
         self.answer = {"flipped": answer.flipped, "text": answer.text, **heat}
 
     def __repr__(self) -> str:
