@@ -8,7 +8,7 @@ The packages, in the order in which data goes through them:
                      (training fills the model; rivals stand beside it; course is what the notebooks share)
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 TYPE_CHECKING = False  # as typing's, which takes longer to import than all of this
 
