@@ -13,7 +13,6 @@ import base64
 import gzip
 import io
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from npm import WEB, install
 from PIL import Image
 from safetensors.torch import load_file
 from scipy.stats import binom
@@ -41,7 +41,6 @@ from hvqlib.false_alarms import CONFIDENCE
 from hvqlib.files import data_folder, write_atomic
 from hvqlib.model.hvq_trans import HVQTrans
 
-WEB = Path(__file__).parent
 ROOT = WEB.parent
 KEPT = 32  # directions in which patches are compared
 NEAREST = 6  # patches that stand for a prototype
@@ -271,16 +270,6 @@ def bundle(entry: str, kind: str, *more: str) -> str:
     if done.returncode:
         raise InputError(f"{entry} cannot be bundled:\n{done.stderr}")
     return done.stdout
-
-
-def install() -> None:
-    """Install what package-lock.json names, where it is not there yet."""
-    if not shutil.which("npm"):
-        raise InputError("The explainer is built with npm: install Node.js (Debian: apt-get install npm).")
-    if not (WEB / "node_modules" / ".package-lock.json").exists():
-        done = subprocess.run(["npm", "ci"], cwd=WEB, capture_output=True, text=True)
-        if done.returncode:
-            raise InputError(f"npm ci failed in {WEB}:\n{done.stderr}")
 
 
 def results(samples: list[dict[str, Any]], arrays: bytes, wasm: bytes, model: bytes, other: bytes) -> list[Any]:

@@ -1,0 +1,307 @@
+"""Make slides of the notebooks as they are saved, and the handout: slides/lecture.html (`make slides`).
+
+    python docs/build_slides.py [OUT] [--no-pdf]
+
+Writes a deck for the lecture of 90 minutes and one for each notebook, with speaker notes (press S), a PDF of each, the
+lecture with its notes as `lecture_notes.pdf`, and `handout.pdf`. All works from disk, without a network. Needs npm for
+reveal.js, and Chromium for the PDFs.
+
+A cell that is shown on a slide says so in its metadata, `slide`, a list of what comes after one another:
+
+    "---"             begins a slide
+    "--- lecture"     begins one that is also in the lecture
+    any other text    of a markdown cell: a passage of it, word for word; one that begins with # is the slide's title
+    "code", "output", "picture", "printed"    of a code cell: its code, all its outputs, or those of one kind
+    "question"        of a code cell that makes a widget: what the reader is asked
+
+So a slide says nothing that its page does not; a passage that is no longer there is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import base64
+import html
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from hvqlib.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+sys.path += [str(ROOT / "docs"), str(ROOT / "web")]
+from alt_texts import Functions, alt_text  # noqa: E402
+from npm import install  # noqa: E402
+
+PARTS = ROOT / "docs" / "slides"
+MATHJAX = ROOT / "docs" / "site" / "static" / "mathjax"
+REVEAL = ROOT / "web" / "node_modules" / "reveal.js"
+SIZE = (1280, 720)  # of a slide, in its pixels
+KINDS = {"code": (), "output": ("picture", "printed", "table"), "picture": ("picture",), "printed": ("printed",)}
+QUESTION = "question"
+
+
+@dataclass
+class Slide:
+    """Hold what one slide shows, in HTML, and says to the speaker, in Markdown."""
+
+    title: str
+    at: str  # notebook and section, as a link
+    lecture: bool = False
+    body: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    cells: list[str] = field(default_factory=list)  # their ids
+
+
+def renderer() -> MarkdownIt:
+    """A reader of Markdown that leaves formulas to MathJax."""
+    reader = MarkdownIt("commonmark", {"html": True}).enable("table").use(dollarmath_plugin, double_inline=True)
+    for kind, left, right in (("math_inline", "\\(", "\\)"), ("math_block", "\\[", "\\]")):
+        reader.add_render_rule(
+            kind, lambda self, tokens, i, *_, a=left, b=right: f"{a}{html.escape(tokens[i].content)}{b}"
+        )
+    return reader
+
+
+READER = renderer()
+
+
+def plain_links(markdown: str) -> str:
+    """Keep of each link only what it says: on a slide there is nothing to click."""
+    return re.sub(r"(?<!!)\[([^\]]+)\]\([^)]*\)", r"\1", markdown)
+
+
+def read(markdown: str) -> str:
+    """Turn a passage of a page into HTML."""
+    return str(READER.render(plain_links(markdown)))
+
+
+def anchor(heading: str) -> str:
+    """What JupyterLab calls a heading in an address."""
+    return heading.replace(" ", "-")
+
+
+def asked(source: str) -> str:
+    """What the cell of a prediction asks, and the answers it offers."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "predict":
+            given = next((word.value for word in node.keywords if word.arg == "options"), None)
+            answers = ast.literal_eval(given) if isinstance(given, ast.List | ast.Tuple) else []
+            listed = "".join(f"<li>{html.escape(answer)}</li>" for answer in answers)
+            return f'<div class="asked"><p>{html.escape(ast.literal_eval(node.args[1]))}</p><ul>{listed}</ul></div>'
+    raise ValueError("it makes no prediction")
+
+
+def outputs(cell: dict[str, Any], kinds: tuple[str, ...], told: str) -> Iterator[str]:
+    """What a cell put out, of these kinds, in HTML."""
+    for output in cell["outputs"]:
+        data = output.get("data", {})
+        if "image/png" in data and "picture" in kinds:
+            yield f'<img src="data:image/png;base64,{"".join(data["image/png"]).strip()}" alt="{html.escape(told)}">'
+        elif "text/html" in data and "table" in kinds:
+            yield "".join(data["text/html"])
+        elif output.get("name") == "stdout" and "printed" in kinds:
+            yield f"<pre>{html.escape(''.join(output['text']).rstrip())}</pre>"
+
+
+def code(source: str) -> str:
+    """A cell's code, coloured."""
+    return str(highlight(source, PythonLexer(), HtmlFormatter(nowrap=False)))
+
+
+def slides(path: Path) -> list[Slide]:
+    """Make the slides of one notebook. Raises InputError where a cell asks for what it does not hold."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    made: list[Slide] = []
+    section, functions = "", Functions()  # the section is that of the last heading
+    name = path.relative_to(ROOT / "notebooks").as_posix()
+    cells = notebook["cells"]
+    for cell, below in zip(cells, [*cells[1:], {"source": "", "cell_type": "markdown"}], strict=True):
+        source = "".join(cell["source"])
+        markdown = cell["cell_type"] == "markdown"
+        told = "" if markdown else alt_text(functions.read(source), "".join(below["source"]))
+        end = 0  # how far the speaker's notes have come in this cell
+        for item in cell["metadata"].get("slide", ()):
+            where = f"{name}, cell {cell['id']}"
+            if item.startswith("---"):
+                made.append(Slide(section, f"{name}#{anchor(section)}", item == "--- lecture"))
+                continue
+            if not made:
+                raise InputError(f'{where}: nothing was begun for "{item[:40]}"; write "---" before it.')
+            slide = made[-1]
+            slide.cells.append(cell["id"])
+            if markdown:
+                found = source.find(item)
+                if found < 0:
+                    raise InputError(f'{where}: the page does not say "{item[:60]}"; quote it as it stands there.')
+                if item.startswith("#"):
+                    slide.title = item.lstrip("# ")
+                    section = slide.title
+                    slide.at = f"{name}#{anchor(section)}"
+                    end = max(end, found + len(item))
+                else:
+                    slide.body.append(read(item))
+                    paragraph = source.find("\n\n", found + len(item))
+                    stop = len(source) if paragraph < 0 else paragraph
+                    begin = max(end, source.rfind("\n\n", 0, found) + 1)
+                    if begin < stop:
+                        slide.notes.append(source[begin:stop].strip())
+                    end = max(end, stop)
+            else:
+                try:
+                    slide.body += [asked(source)] if item == QUESTION else shown(cell, item, source, told)
+                except ValueError as error:
+                    raise InputError(f'{where}: it cannot show "{item}": {error}.') from error
+                said = re.match(r"\*\*What to see\.\*\*.+?(?=\n\n|\Z)", "".join(below["source"]), re.DOTALL)
+                if said and item in ("output", "picture") and below["cell_type"] == "markdown":
+                    slide.notes.append(said[0])
+        if markdown and (heads := re.findall(r"^#+ (.+)", source, re.MULTILINE)):
+            section = heads[-1]
+    return made
+
+
+def shown(cell: dict[str, Any], item: str, source: str, told: str) -> list[str]:
+    """What a code cell shows of itself."""
+    if item not in KINDS:
+        raise ValueError(f"known are {', '.join((*KINDS, QUESTION))}")
+    found = [code(source)] if item == "code" else list(outputs(cell, KINDS[item], told))
+    if not found:
+        raise ValueError("nothing of that kind was saved")
+    return found
+
+
+def opening(path: Path) -> tuple[str, str]:
+    """A notebook's title and its question."""
+    first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+    question = re.search(r"\*\*Question\.\*\* (.*?\?)", first, re.DOTALL)
+    return first.splitlines()[0].removeprefix("# "), " ".join(question[1].split()) if question else ""
+
+
+def words(slide: Slide) -> int:
+    """How many words of prose a slide shows, formulas, code and what was printed apart."""
+    text = " ".join(part for part in slide.body if not re.match(r"<(img|pre|table|div class=\"highlight)", part))
+    return len(re.sub(r"<[^>]+>|\\\(.*?\\\)|\\\[.*?\\\]", " ", text, flags=re.DOTALL).split())
+
+
+def section(slide: Slide) -> str:
+    """One slide in HTML."""
+    notes = read("\n\n".join(dict.fromkeys(slide.notes)) + f"\n\n*{html.escape(slide.at)}*")
+    pictures = any(part.startswith("<img") for part in slide.body)
+    kind = "slide-body with-picture" if pictures else "slide-body words-alone"
+    body = "\n".join(slide.body)
+    title = READER.renderInline(plain_links(slide.title))
+    return (
+        f'<section data-cells="{" ".join(dict.fromkeys(slide.cells))}"><h2>{title}</h2><div class="{kind}">{body}</div>'
+        f'<p class="at">{html.escape(slide.at.split("#")[0])}</p><aside class="notes">{notes}</aside></section>'
+    )
+
+
+def title_slide(title: str, question: str) -> str:
+    """The slide that begins a notebook."""
+    return f'<section class="opening"><h1>{html.escape(title)}</h1><p>{READER.renderInline(question)}</p></section>'
+
+
+def deck(title: str, sections: list[str]) -> str:
+    """A whole page."""
+    page = (PARTS / "deck.html").read_text(encoding="utf-8")
+    style = (PARTS / "slides.css").read_text(encoding="utf-8") + HtmlFormatter(style="friendly").get_style_defs()
+    for name, text in {"title": html.escape(title), "style": style, "slides": "\n".join(sections)}.items():
+        page = page.replace("{{" + name + "}}", text)
+    return page
+
+
+def decks() -> Iterator[tuple[str, str]]:
+    """Each deck's name and page: the lecture, then one for each notebook."""
+    lecture, pages = [], []
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        title, question = opening(path)
+        begins = title_slide(title, question)
+        mine = slides(path)
+        if told := [section(slide) for slide in mine if slide.lecture]:
+            lecture += [begins, *told]
+        pages.append((path.stem, deck(title, [begins, *map(section, mine)])))
+    name = "Visual anomaly detection with vector quantisation"
+    first = title_slide(name, "One model for many products, trained on normal images only: HVQ-Trans, in 90 minutes")
+    yield "lecture", deck(name, [first, *lecture])
+    yield from pages
+
+
+def handout() -> str:
+    """The handout as a page of its own; pictures in it."""
+    source = PARTS / "handout.md"
+
+    def inside(match: re.Match[str]) -> str:
+        picture = source.parent / match[2]
+        kind = "svg+xml" if picture.suffix == ".svg" else picture.suffix[1:]
+        return f"![{match[1]}](data:image/{kind};base64,{base64.b64encode(picture.read_bytes()).decode()})"
+
+    text = re.sub(r"!\[([^\]]*)\]\(([^)]+)\)", inside, source.read_text(encoding="utf-8"))
+    page = (PARTS / "handout.html").read_text(encoding="utf-8")
+    return page.replace("{{text}}", READER.render(text))
+
+
+def print_pages(out: Path, names: list[str]) -> None:
+    """Print decks and handout as PDFs, with Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if not browser:
+        raise InputError("The PDFs are made by Chromium: install it, or leave them out with --no-pdf.")
+    addresses = {name: f"{name}.html?view=print" for name in names}
+    addresses["lecture_notes"] = "lecture.html?view=print&showNotes=separate-page"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
+        page = opened.new_page()
+        for name, address in addresses.items():
+            page.goto(f"{out.resolve().as_uri()}/{address}")
+            page.wait_for_function("window.ready && document.querySelector('.pdf-page')", timeout=120_000)
+            page.pdf(path=out / f"{name}.pdf", prefer_css_page_size=True, print_background=True)
+        page.goto(f"{out.resolve().as_uri()}/handout.html")
+        page.wait_for_function("window.ready", timeout=120_000)
+        page.pdf(path=out / "handout.pdf", prefer_css_page_size=True, print_background=True)
+        opened.close()
+
+
+def build(out: Path, pdf: bool = True) -> None:
+    """Write the decks and the handout into a folder, in the place of what was there."""
+    made = [*decks(), ("handout", handout())]
+    install()
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(REVEAL / "dist", out / "reveal", ignore=shutil.ignore_patterns("*.d.ts", "*.mjs", "utils"))
+    shutil.copyfile(REVEAL / "LICENSE", out / "reveal" / "LICENSE")
+    shutil.copytree(MATHJAX, out / "mathjax")
+    for name, page in made:
+        (out / f"{name}.html").write_text(page, encoding="utf-8")
+    if pdf:
+        print_pages(out, [name for name, _ in made if name != "handout"])
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", nargs="?", type=Path, default=ROOT / "slides")
+    parser.add_argument("--no-pdf", action="store_true", help="pages alone")
+    options = parser.parse_args()
+    try:
+        build(options.out, not options.no_pdf)
+    except InputError as error:
+        print(f"slides: {error}", file=sys.stderr)
+        return 2
+    print(f"Open {options.out / 'lecture.html'}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
