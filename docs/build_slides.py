@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import base64
 import html
 import json
 import re
@@ -238,18 +237,21 @@ def decks() -> Iterator[tuple[str, str]]:
     yield from pages
 
 
+def picture(link: str) -> str:
+    """The picture that a cell saved, such as 07_transformer.ipynb#07-030, as an address that holds it."""
+    name, _, wanted = link.partition("#")
+    cells = json.loads((ROOT / "notebooks" / name).read_text(encoding="utf-8"))["cells"]
+    [cell] = [one for one in cells if one["id"] == wanted]
+    return "data:image/png;base64," + next(
+        "".join(output["data"]["image/png"]).strip() for output in cell["outputs"] if "image/png" in output["data"]
+    )
+
+
 def handout() -> str:
-    """The handout as a page of its own; pictures in it."""
-    source = PARTS / "handout.md"
-
-    def inside(match: re.Match[str]) -> str:
-        picture = source.parent / match[2]
-        kind = "svg+xml" if picture.suffix == ".svg" else picture.suffix[1:]
-        return f"![{match[1]}](data:image/{kind};base64,{base64.b64encode(picture.read_bytes()).decode()})"
-
-    text = re.sub(r"!\[([^\]]*)\]\(([^)]+)\)", inside, source.read_text(encoding="utf-8"))
-    page = (PARTS / "handout.html").read_text(encoding="utf-8")
-    return page.replace("{{text}}", READER.render(text))
+    """The handout as a page of its own; its pictures are those of notebooks."""
+    text = (PARTS / "handout.md").read_text(encoding="utf-8")
+    text = re.sub(r"(!\[[^\]]*\])\(([^)]+)\)", lambda match: f"{match[1]}({picture(match[2])})", text)
+    return (PARTS / "handout.html").read_text(encoding="utf-8").replace("{{text}}", READER.render(text))
 
 
 def print_pages(out: Path, names: list[str]) -> None:

@@ -102,3 +102,24 @@ def test_a_prediction_is_shown_as_its_question(build: ModuleType) -> None:
     assert "Is 1 &lt; 2?" in said and said.count("<li>") == 2
     with pytest.raises(ValueError, match="no prediction"):
         build.asked("1 + 1")
+
+
+def bare(formula: str) -> str:
+    """A formula without spaces of any kind."""
+    return re.sub(r"\\[,!;]|\\q?quad|\s", "", formula)
+
+
+def test_the_handout_says_what_the_course_says(build: ModuleType) -> None:
+    pages = "".join("".join(c["source"]) for p in PAGES for c in json.loads(p.read_text(encoding="utf-8"))["cells"])
+    text = (build.PARTS / "handout.md").read_text(encoding="utf-8")
+    equations = re.findall(r"^\| \*\*[\w ]+\*\* \| \$(.+?)\$ <br>", text, re.MULTILINE)
+    assert len(equations) == 6
+    for equation in equations:
+        for part in re.split(r",? *\\quad *", equation):
+            assert bare(part) in bare(pages), part
+    words = re.findall(r"^\| \*\*([\w ,-]+)\*\* \| [^$\n]+\|$", text, re.MULTILINE)
+    glossary = (NOTEBOOKS / "glossary.md").read_text(encoding="utf-8").lower()
+    for word in ", ".join(words).split(", "):
+        assert any(word.lower() in heading for heading in re.findall(r"^### (.+)", glossary, re.MULTILINE)), word
+    assert len(words) >= 12
+    assert build.handout().count("data:image/png;base64,") == 1
