@@ -113,8 +113,7 @@ def site(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def axe(shared: Path) -> str:
+def axe() -> str:
     """The source of axe-core, which finds what shuts readers out of a page; npm installs it into web/."""
-    with FileLock(shared / "site.lock"):
-        subprocess.run([sys.executable, ROOT / "web" / "npm.py"], check=True)
+    subprocess.run([sys.executable, ROOT / "web" / "npm.py"], check=True)
     return (ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
