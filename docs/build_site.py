@@ -28,11 +28,18 @@ SOURCE = ROOT / "build" / "site_source"
 READ = ROOT / "build" / "site_read"  # what Sphinx keeps of the pages it read
 BUILT = ROOT / "build" / "site"  # beside it MyST-NB leaves a folder with every notebook's outputs
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)]*)?\)")
+SECTION = re.compile(r"(\]\([^)\s]+\.ipynb#)([^)\s]+)")  # a heading as JupyterLab names it; the site does otherwise
 PARTS = {  # caption, pages
     "The course": "notebooks/[0-9]*.ipynb",
     "Deeper": "notebooks/deeper/*.ipynb",
     "Words": "notebooks/glossary.md",
-    "For teachers": "notebooks/README.md",
+    "For teachers": (
+        "docs/teaching.md",
+        "teaching/paths.md",
+        "teaching/misconceptions.md",
+        "notebooks/README.md",
+        "docs/translating.md",
+    ),
     "What was measured": ("docs/evidence.md", "docs/model_card.md", "docs/questions.md", "docs/differences.md"),
     "Using it": (
         "docs/explainer.md",
@@ -126,6 +133,7 @@ def stage() -> None:
         if path.suffix == ".ipynb":
             text = json.dumps(page(json.loads(text)), ensure_ascii=False)
         text = re.sub(r"(\]\((?:\.\./)+)README\.md", r"\1index.md", text)
+        text = SECTION.sub(lambda link: link[1] + re.sub(r"[^\w-]", "", link[2].lower()), text)
         at.write_text(text.replace('href="../site/', 'href="../'), encoding="utf-8")
     index = (SOURCE / "README.md").read_text(encoding="utf-8")
     (SOURCE / "README.md").unlink()
