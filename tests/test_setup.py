@@ -67,7 +67,6 @@ def constraint_versions() -> tuple[dict[str, str], dict[str, str]]:
         if line.startswith(("# Direct:", "# Indirect:")):
             parts.append({})
         elif line and not line.startswith("#"):
-            # No comment after a pin: the README's line for a CPU-only torch reads pins with grep.
             match = re.fullmatch(r"([A-Za-z0-9._-]+)==([0-9][A-Za-z0-9.]*)", line)
             assert match, f"constraints.txt: not a plain name==version: {line!r}"
             name = canonicalize_name(match[1])
@@ -153,12 +152,12 @@ def test_everything_imported_is_a_dependency() -> None:
 
 # Packages that are used by name in a command, or that another needs: where the name stands.
 USED_WITHOUT_IMPORT = {
-    "jupyterlab": ("Makefile", r"jupyter lab\b"),
-    "nbval": ("Makefile", r"--nbval\b"),
-    "pytest-xdist": ("Makefile", r"pytest -n 2\b"),
-    "ruff": ("Makefile", r"/ruff check\b"),
-    "mypy": ("Makefile", r"/mypy\b"),
-    "nbstripout": ("Makefile", r"/nbstripout\b"),
+    "jupyterlab": ("hvqlib/course/chores.py", r"jupyterlab --"),
+    "nbval": ("hvqlib/course/chores.py", r"--nbval\b"),
+    "pytest-xdist": ("hvqlib/course/chores.py", r"pytest -n 2\b"),
+    "ruff": ("hvqlib/course/chores.py", r"\bruff check\b"),
+    "mypy": ("hvqlib/course/chores.py", r"\"mypy\""),
+    "nbstripout": ("hvqlib/course/chores.py", r"\bnbstripout --"),
     "myst-nb": ("docs/site/conf.py", r"\bmyst_nb\b"),
     "sphinx-book-theme": ("docs/site/conf.py", r"\bsphinx_book_theme\b"),
     "numpydoc": ("docs/site/conf.py", r"\bnumpydoc\b"),
@@ -198,12 +197,6 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert os.access(script, os.X_OK), "chmod +x .ci/run"
     assert script.read_text(encoding="utf-8").rstrip().splitlines()[-1] == "exec make test test-browser"
     assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_make_knows_its_targets() -> None:
-    text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in ("setup", "run", "test", "lab", "lint"):
-        assert re.search(rf"^{target}:", text, re.MULTILINE), f"Makefile: no {target}"
 
 
 # --- the packages --------------------------------------------------------------------------------
@@ -287,6 +280,8 @@ def test_no_file_is_longer_than_300_lines() -> None:
     [
         "import hvqlib",
         "import hvqlib.config",
+        "import hvqlib.course",
+        "from hvqlib.course.chores import steps; steps('test')",
         "from hvqlib.cli import main; main(['--version'])",
         "from hvqlib.cli import main; main(['train', '--help'])",
     ],
@@ -304,9 +299,3 @@ def test_inspecting_a_folder_loads_no_torch(small_data: Path) -> None:
     code = f"from hvqlib.cli import main; main(['data', 'check', {str(small_data)!r}]); import sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "It can be used." in done.stdout and "torch" not in done.stdout.splitlines()[-1].split()
-
-
-def test_lab_listens_on_this_machine_only_and_asks_for_a_token() -> None:
-    told = subprocess.run(["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "--ServerApp.ip=127.0.0.1" in told
-    assert "token" not in told and "password" not in told  # unless told otherwise, Jupyter draws a token
