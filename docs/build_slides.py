@@ -21,7 +21,9 @@ from __future__ import annotations
 
 import argparse
 import ast
+import base64
 import html
+import io
 import json
 import re
 import shutil
@@ -33,10 +35,12 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
+from PIL import Image
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+import hvqlib
 from hvqlib.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +51,17 @@ from npm import install  # noqa: E402
 PARTS = ROOT / "docs" / "slides"
 MATHJAX = ROOT / "docs" / "site" / "static" / "mathjax"
 REVEAL = ROOT / "web" / "node_modules" / "reveal.js"
-SIZE = (1280, 720)  # of a slide, in its pixels
+MUCH = 600  # letters on a slide without a picture, above which they are smaller
+TALL = 1.4  # a picture not wider than so many times its height stands beside the words, not below them
+CREDITS = """The course: *hvqlib: visual anomaly detection by reading and running*, version {version}, MIT licence.
+
+The method: R. Lu et al., *Hierarchical Vector Quantized Transformer for Multi-class Unsupervised Anomaly Detection*,
+NeurIPS 2023.
+
+Photographs of `ballscrew`: BSData, Schlagenhauf and Landwehr 2021, CC BY-SA 4.0."""
+SOLAR_CELLS = """
+
+Photographs of solar cells: ELPV, Buerhop-Lutz et al. 2018, Deitsch et al. 2019 and 2021, CC BY-NC-SA 4.0."""
 KINDS = {"code": (), "output": ("picture", "printed", "table"), "picture": ("picture",), "printed": ("printed",)}
 QUESTION = "question"
 
@@ -99,25 +113,36 @@ def asked(source: str) -> str:
             given = next((word.value for word in node.keywords if word.arg == "options"), None)
             answers = ast.literal_eval(given) if isinstance(given, ast.List | ast.Tuple) else []
             listed = "".join(f"<li>{html.escape(answer)}</li>" for answer in answers)
-            return f'<div class="asked"><p>{html.escape(ast.literal_eval(node.args[1]))}</p><ul>{listed}</ul></div>'
+            question = f"<p>{html.escape(ast.literal_eval(node.args[1]))}</p>"
+            return f'<div class="asked">{question}{listed and f"<ul>{listed}</ul>"}</div>'
     raise ValueError("it makes no prediction")
 
 
 def outputs(cell: dict[str, Any], kinds: tuple[str, ...], told: str) -> Iterator[str]:
-    """What a cell put out, of these kinds, in HTML."""
+    """What a cell put out, of these kinds, in HTML; what it printed in one piece."""
+    printed = "".join("".join(output["text"]) for output in cell["outputs"] if output.get("name") == "stdout")
+    if printed.strip() and "printed" in kinds:
+        printed = printed.replace("Your prediction: none. ", "").rstrip()  # of the page as saved
+        yield f'<pre class="{fitting(printed)}">{html.escape(printed)}</pre>'
     for output in cell["outputs"]:
         data = output.get("data", {})
         if "image/png" in data and "picture" in kinds:
-            yield f'<img src="data:image/png;base64,{"".join(data["image/png"]).strip()}" alt="{html.escape(told)}">'
+            png = "".join(data["image/png"]).strip()
+            width, height = Image.open(io.BytesIO(base64.b64decode(png))).size
+            kind = "wide" if width > TALL * height else "tall"
+            yield f'<img class="{kind}" src="data:image/png;base64,{png}" alt="{html.escape(told)}">'
         elif "text/html" in data and "table" in kinds:
             yield "".join(data["text/html"])
-        elif output.get("name") == "stdout" and "printed" in kinds:
-            yield f"<pre>{html.escape(''.join(output['text']).rstrip())}</pre>"
+
+
+def fitting(text: str) -> str:
+    """How large code may be: its lines must not be cut off."""
+    return "narrow" if max(map(len, text.splitlines())) <= 82 else "broad"
 
 
 def code(source: str) -> str:
     """A cell's code, coloured."""
-    return str(highlight(source, PythonLexer(), HtmlFormatter(nowrap=False)))
+    return str(highlight(source, PythonLexer(), HtmlFormatter(cssclass=f"highlight {fitting(source)}")))
 
 
 def slides(path: Path) -> list[Slide]:
@@ -197,12 +222,17 @@ def words(slide: Slide) -> int:
 def section(slide: Slide) -> str:
     """One slide in HTML."""
     notes = read("\n\n".join(dict.fromkeys(slide.notes)) + f"\n\n*{html.escape(slide.at)}*")
-    pictures = any(part.startswith("<img") for part in slide.body)
-    kind = "slide-body with-picture" if pictures else "slide-body words-alone"
+    pictures = [part for part in slide.body if part.startswith("<img")]
     body = "\n".join(slide.body)
+    letters = len(re.sub(r"<[^>]+>", "", body))
+    kind = "with-picture" if pictures else "words-alone much" if letters > MUCH else "words-alone"
+    if len(slide.body) > len(pictures) == 1 and pictures[0].startswith('<img class="tall"'):
+        spoken = "\n".join(part for part in slide.body if part not in pictures)
+        kind, body = "beside", f'<div class="words">{spoken}</div>{pictures[0]}'
     title = READER.renderInline(plain_links(slide.title))
+    cells = " ".join(dict.fromkeys(slide.cells))
     return (
-        f'<section data-cells="{" ".join(dict.fromkeys(slide.cells))}"><h2>{title}</h2><div class="{kind}">{body}</div>'
+        f'<section data-cells="{cells}"><h2>{title}</h2><div class="slide-body {kind}">{body}</div>'
         f'<p class="at">{html.escape(slide.at.split("#")[0])}</p><aside class="notes">{notes}</aside></section>'
     )
 
@@ -210,6 +240,13 @@ def section(slide: Slide) -> str:
 def title_slide(title: str, question: str) -> str:
     """The slide that begins a notebook."""
     return f'<section class="opening"><h1>{html.escape(title)}</h1><p>{READER.renderInline(question)}</p></section>'
+
+
+def credits(more: str = "") -> str:
+    """The slide that ends a deck: whose work it shows."""
+    return (
+        f'<section class="credits"><h2>Sources</h2>{read(CREDITS.format(version=hvqlib.__version__) + more)}</section>'
+    )
 
 
 def deck(title: str, sections: list[str]) -> str:
@@ -230,10 +267,11 @@ def decks() -> Iterator[tuple[str, str]]:
         mine = slides(path)
         if told := [section(slide) for slide in mine if slide.lecture]:
             lecture += [begins, *told]
-        pages.append((path.stem, deck(title, [begins, *map(section, mine)])))
+        ends = credits(SOLAR_CELLS if "elpv" in path.read_text(encoding="utf-8") else "")
+        pages.append((path.stem, deck(title, [begins, *map(section, mine), ends])))
     name = "Visual anomaly detection with vector quantisation"
     first = title_slide(name, "One model for many products, trained on normal images only: HVQ-Trans, in 90 minutes")
-    yield "lecture", deck(name, [first, *lecture])
+    yield "lecture", deck(name, [first, *lecture, credits()])
     yield from pages
 
 

@@ -49,12 +49,15 @@ def test_every_slide_fits_and_its_pdf_has_it(slides: Path, browser: Browser) -> 
         page.wait_for_function("window.ready")
         found = page.evaluate(LOOK)
         for i, slide in enumerate(found):
-            said = f"{path.name}, slide {i + 1} '{slide['title']}': {slide}"
-            assert slide["over"] <= 1 and slide["wide"] <= 1 and slide["lines"] <= 2, said
-            assert all(height >= 200 and told >= 40 for height, told in slide["pictures"]), said
-            assert slide["words"] > 10 and slide["notes"] != 0 and not slide["raw"] and not slide["bad"], said
-        assert pages(slides / f"{path.stem}.pdf") == len(found)
+            fits = slide["over"] <= 1 and slide["wide"] <= 1 and slide["lines"] <= 2
+            seen = all(height >= 200 and told >= 40 for height, told in slide["pictures"])
+            said = slide["words"] > 10 and slide["notes"] != 0 and not slide["raw"] and not slide["bad"]
+            if not (fits and seen and said):
+                wrong.append(f"{path.name}, slide {i + 1}: {slide}")
+        if pages(slides / f"{path.stem}.pdf") != len(found):
+            wrong.append(f"{path.stem}.pdf has not {len(found)} pages")
         page.screenshot(path=SCREENSHOTS / f"slides_{path.stem}.png")
+    assert not wrong, "\n".join(wrong)
     page.keyboard.press("Home")
     assert page.evaluate("Reveal.getIndices().h") == 0
     page.keyboard.press("ArrowRight")

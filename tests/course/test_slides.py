@@ -65,7 +65,7 @@ def test_a_slide_is_made_of_what_a_page_says(
     page = toy(tmp_path / "notebooks", ["--- lecture", "## 1 · A heading", "Some words"])
     [slide] = build.slides(page)
     assert (slide.title, slide.lecture, slide.at) == ("1 · A heading", True, "99_toy.ipynb#1-·-A-heading")
-    assert slide.body == ["<p>Some words</p>\n", "<pre>a &lt; b</pre>"]
+    assert slide.body == ["<p>Some words</p>\n", '<pre class="narrow">a &lt; b</pre>']
     assert slide.notes == ["Some words, and others."]
     assert build.words(slide) == 2
 
