@@ -25,6 +25,7 @@ from hvqlib.features.extraction import features_of_images
 from hvqlib.features.standardize import Standardize
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.processes import pick_device
+from hvqlib.progress import Progress, in_notebook
 
 
 @dataclass
@@ -279,7 +280,7 @@ class Detector:
     ) -> Iterator[tuple[Tensor, Tensor, Tiles]]:
         """Standardised features (M, C, H, W), class ids (B,) and tiles of B images, a batch after another."""
         given = torch.tensor(given_classes(images, class_names, self.classes), dtype=torch.long)
-        for start in range(0, len(images), CHUNK):
+        for start in Progress(range(0, len(images), CHUNK), desc="judging", unit="part", disable=not in_notebook()):
             chunk, asked = self.tiling.cut(images[start : start + CHUNK]), given[start : start + CHUNK]
             each = len(chunk.pictures) / len(asked)  # tiles an image, on average
             for first in range(0, len(asked), at_once := max(1, int(CHUNK / each))):

@@ -11,6 +11,7 @@ from hvqlib.config import Config
 from hvqlib.detector.picture_subspace import PictureSubspace
 from hvqlib.detector.place_covariance import PlaceCovariance
 from hvqlib.model.hvq_trans import HVQTrans
+from hvqlib.progress import Progress, in_notebook
 from hvqlib.rivals.rival import Rival
 
 MOST_IMAGES = 1000  # of a class that the reading is fitted to; of more, as many at equal distances
@@ -73,7 +74,8 @@ class Reading(nn.Module):
         row = torch.full((number,), -1)
         row[~held] = torch.arange(int((~held).sum()))  # as the method's `fit` counted
         method.eval()
-        for class_id in class_ids.unique().tolist():
+        classes = class_ids.unique().tolist()
+        for class_id in Progress(classes, desc="reading residuals", unit="part", disable=not in_notebook()):
             mine = ((class_ids == class_id) & ~held).nonzero()[:, 0]
             fitted = mine[torch.linspace(0, len(mine) - 1, min(len(mine), MOST_IMAGES)).round().long()]
             others = (class_ids == class_id).index_fill(0, fitted, False).nonzero()[:, 0]

@@ -18,6 +18,7 @@ from hvqlib.data.tiles import Tile
 from hvqlib.errors import InputError
 from hvqlib.features.backbone import Backbone
 from hvqlib.features.feature_file import FeatureFile, Features
+from hvqlib.progress import Progress, in_notebook
 
 # Part of the cache's name: raise it when read_image, preprocess or forward change their results.
 CACHE_VERSION = 4
@@ -38,7 +39,7 @@ def features_of_images(
     images : N files, or tiles of files; or PIL images and arrays (H, W, 3) uint8, whose features are not kept.
     cache : folder of the file in which the features of image files are kept (see `stored_features`); None keeps
         nothing. A folder that refuses gives one warning.
-    progress : show a bar on stderr.
+    progress : show a bar on stderr; a notebook shows one in any case.
     white : the value of full brightness in images of more than 8 bits, as for `read_image`.
 
     Returns
@@ -93,8 +94,6 @@ def _compute(
     backbone: Backbone, images: Sequence[Picture | Tile], which: Sequence[int], progress: bool, white: White
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     """Yield indices, of `which`, and their features (b, C, g, g), a batch at a time."""
-    from tqdm.auto import tqdm
-
     device = next(backbone.parameters()).device
     step = 1 if device.type == "cpu" else BATCH  # one by one is as fast there, and the bits never depend on neighbours
     done = len(images) - len(which)
@@ -109,7 +108,8 @@ def _compute(
             last, pixels = image.image, read_image(image.image, white)
         return image.of(pixels)
 
-    with tqdm(total=len(images), initial=done, desc="features", unit="image", disable=not progress) as bar:
+    words = {"desc": "features", "unit": "image", "disable": not (progress or in_notebook())}
+    with Progress(total=len(images), initial=done, **words) as bar:
         for start in range(0, len(which), step):
             batch = list(which[start : start + step])
             seen = torch.stack([backbone.preprocess(read(images[i])) for i in batch])

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from hvqlib import processes
 from hvqlib.detector.run_folder import load_weights, read_checkpoint, under_prefix, with_prefix, write_checkpoint
 from hvqlib.errors import InputError, RunError
 from hvqlib.features.feature_file import Features
 from hvqlib.model.hvq_trans import HVQTrans
+from hvqlib.progress import Progress, in_notebook
 from hvqlib.training.muon import Muon
 
 COLUMNS = ("loss", "commitment", "lr", "usage", "perplexity")  # of the history, a row a step
@@ -59,7 +59,7 @@ class TrainingLoop:
         total = self.steps if self.minutes is None else None
         usage, perplexity = self.history[-1][3:] if self.history else (math.nan, math.nan)
         done, stopped = self.progress() >= 1, False
-        with tqdm(desc="training", total=total, initial=self.step, unit="step", disable=not progress) as bar:
+        with Progress(desc="training", total=total, initial=self.step, unit="step", disable=not progress) as bar:
             while not (done or stopped):
                 loss, commitment, lr = self.one_step()
                 if not math.isfinite(loss):
@@ -78,7 +78,7 @@ class TrainingLoop:
                     self.save(done)
                 figures = {"loss": f"{loss:.3f}", "perplexity": f"{perplexity:.0f}"}
                 if self.minutes is not None:  # else the bar knows the number of steps, and so the time left
-                    figures["left"] = tqdm.format_interval(max(0.0, 60 * self.minutes - self.seconds()))
+                    figures["left"] = Progress.format_interval(max(0.0, 60 * self.minutes - self.seconds()))
                 bar.set_postfix(figures, refresh=False)
                 bar.update()
 
@@ -132,7 +132,8 @@ class TrainingLoop:
         if self.config.init == "kmeans" and self.model.quantizer is not None:
             self.model.eval()
             sets = self.model.switch(self.class_ids)
-            for number in sets.unique().tolist():
+            numbers = sets.unique().tolist()
+            for number in Progress(numbers, desc="starting codebooks", unit="set", disable=not in_notebook()):
                 images = (sets == number).nonzero()[:, 0]
                 some = images[torch.linspace(0, len(images) - 1, min(64, len(images))).long()]
                 self.model.start_codebooks(self.features[some].to(self.device), number)

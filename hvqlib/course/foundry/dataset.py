@@ -25,6 +25,7 @@ from hvqlib.course.foundry.rendering import camera
 from hvqlib.course.foundry.shapes import Array, Random
 from hvqlib.errors import InputError
 from hvqlib.files import data_folder
+from hvqlib.progress import Progress
 
 VERSION = 1  # of the drawings: raise it whenever a picture changes
 COUNTS = {"train": 60, "good": 15, "defective": 30}  # pictures a product; the order is part of the seeds
@@ -99,7 +100,8 @@ def draw_foundry(root: str | Path, seed: int = 0, counts: dict[str, int] = COUNT
         number = workers or min(os.cpu_count() or 1, 32)  # Windows allows 61
         # One thread a process: matrix products of 256 x 256 are not worth two, and the spinning doubles the time.
         with ProcessPoolExecutor(number, get_context("spawn"), threadpool_limits, (1,)) as pool:
-            list(pool.map(_save, jobs, chunksize=8))
+            done = pool.map(_save, jobs, chunksize=8)
+            list(Progress(done, total=len(jobs), desc="drawing the data set", unit="picture", disable=None))
         (beside / "foundry.json").write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
         if root.exists():
             root.rmdir()  # empty
