@@ -108,9 +108,12 @@ def anchor(heading: str) -> str:
 
 def asked(source: str) -> str:
     """What the cell of a prediction asks, and the answers it offers."""
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    named = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "predict":
             given = next((word.value for word in node.keywords if word.arg == "options"), None)
+            given = named.get(given.id) if isinstance(given, ast.Name) else given
             answers = ast.literal_eval(given) if isinstance(given, ast.List | ast.Tuple) else []
             listed = "".join(f"<li>{html.escape(answer)}</li>" for answer in answers)
             question = f"<p>{html.escape(ast.literal_eval(node.args[1]))}</p>"
@@ -226,6 +229,9 @@ def section(slide: Slide) -> str:
     body = "\n".join(slide.body)
     letters = len(re.sub(r"<[^>]+>", "", body))
     kind = "with-picture" if pictures else "words-alone much" if letters > MUCH else "words-alone"
+    if len(pictures) == 2:
+        kind = "with-picture two"
+        body = body.replace(pictures[0], "").replace(pictures[1], f"<div>{pictures[0]}{pictures[1]}</div>")
     if len(slide.body) > len(pictures) == 1 and pictures[0].startswith('<img class="tall"'):
         spoken = "\n".join(part for part in slide.body if part not in pictures)
         kind, body = "beside", f'<div class="words">{spoken}</div>{pictures[0]}'
@@ -267,7 +273,7 @@ def decks() -> Iterator[tuple[str, str]]:
         mine = slides(path)
         if told := [section(slide) for slide in mine if slide.lecture]:
             lecture += [begins, *told]
-        ends = credits(SOLAR_CELLS if "elpv" in path.read_text(encoding="utf-8") else "")
+        ends = credits(SOLAR_CELLS if path.stem.startswith("12") else "")
         pages.append((path.stem, deck(title, [begins, *map(section, mine), ends])))
     name = "Visual anomaly detection with vector quantisation"
     first = title_slide(name, "One model for many products, trained on normal images only: HVQ-Trans, in 90 minutes")
