@@ -13,7 +13,7 @@ RANGES = {
         'last["survival"] > 0.7 and 0.8 < last["auroc"] < 0.98 and wide["auroc"][0] < 0.7'
     ),
     'record("continuous network", "03"': 'last["auroc"] > 0.8 and image > 95',
-    "spoilt = fit(mlp(256)": (
+    'spoilt = live_or_recorded("03 spoilt': (
         'spoilt["survival"][-1] < wide["survival"][-1] - 0.1 and 0.8 < spoilt["auroc"][-1] < 0.97'
     ),
     "races = {kind:": (
@@ -29,8 +29,8 @@ RANGES = {
         'all(aurocs[name, "exact"] < 0.75 and aurocs[name, "nearest"] > 0.9 for name in costs)'
     ),
     "own, history = fit(small": "history[-5:, 0].mean() < 0.75 * history[0, 0]",
-    'curves, books, area = tensors["history"]': 'arrived["the reconstruction error"] < STEPS / 2',
-    "runs = {config: fit(config, coarse": (
+    'curves, books, area = found["history"]': 'arrived["the reconstruction error"] < STEPS / 2',
+    'trained = live_or_recorded("08 settings"': (
         'ends["decay of the averages", "0.999"][3] < 0.6 * ends["decay of the averages", "0.95"][3] and '
         'ends["codes K", "4"][0] > ends["codes K", "64"][0]'
     ),

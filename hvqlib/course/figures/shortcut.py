@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ipywidgets as ipw
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -25,15 +24,6 @@ def _large(figure: Figure, size: float = 12) -> bytes:
     for text in figure.findobj(Text):
         text.set_fontsize(max(size, text.get_fontsize()))
     return png(figure)
-
-
-def draw_progress(steps: int) -> ipw.IntProgress:
-    """Show a bar that fills while a training runs: set its `value` to the step."""
-    from IPython.display import display
-
-    bar = ipw.IntProgress(max=steps, description="training")
-    display(bar)
-    return bar
 
 
 def draw_plane(normal: np.ndarray, odd: np.ndarray, rebuilt: Sequence[Sequence[np.ndarray]]) -> bytes:
