@@ -50,7 +50,8 @@ class Progress(tqdm):
         ends, said = "", f"{self.n}{unit}"
         if self.total:
             ends, said = f' value="{self.n}" max="{self.total}"', f"{self.n} of {self.total}{unit}"
-            said += f", about {tqdm.format_interval((self.total - self.n) / rate)} left" if rate else ""
+            left = (self.total - self.n) / rate if rate else 0
+            said += f", about {tqdm.format_interval(left)} left" if left >= 1 else ""
         said += f" ({self.postfix})" if self.postfix else ""
         return f'{html.escape(self.desc)} <progress{ends} style="width: 20em"></progress> {html.escape(said)}'
 
