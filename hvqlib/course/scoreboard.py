@@ -15,6 +15,7 @@ import numpy as np
 from hvqlib.course.material import results_folder
 from hvqlib.course.results import read_rows
 from hvqlib.course.widgets import WIDE
+from hvqlib.errors import RunError
 from hvqlib.files import data_folder, write_atomic
 
 METHODS = {  # as benchmarks.ablate names them, and as the course does, with the notebook that builds them
@@ -26,7 +27,7 @@ METHODS = {  # as benchmarks.ablate names them, and as the course does, with the
 }
 MEASURES = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "aupro": "AUPRO"}
 PRODUCTS = {"foundry": "bundled", "real5": "photographs"}
-_kept: dict[str, dict[str, Any]] = {}  # where nothing is to be written
+_kept: dict[str, dict[str, Any]] = {}  # where nothing is to be written, or cannot be
 
 
 def predict(name: str, question: str, options: Sequence[str] = (), low: float = 0, high: float = 1) -> ipw.VBox:
@@ -133,18 +134,21 @@ def _read() -> dict[str, dict[str, Any]]:
     if path is None:
         return empty | _kept
     try:
-        return empty | json.loads(path.read_text(encoding="utf-8"))
+        return empty | json.loads(path.read_text(encoding="utf-8")) | _kept
     except FileNotFoundError:
-        return empty
+        return empty | _kept
     except (OSError, ValueError):
         print(f"The scoreboard '{path}' cannot be read; a new one is begun.")
-        return empty
+        return empty | _kept
 
 
 def _change(part: str, name: str, value: dict[str, Any]) -> None:
     kept, path = _read(), _path()
     kept[part] = {**kept[part], name: value}
-    if path is None:
-        _kept.update(kept)
-    else:
-        write_atomic(path, json.dumps(kept, indent=1, ensure_ascii=False).encode())
+    if path is not None and not _kept:
+        try:
+            return write_atomic(path, json.dumps(kept, indent=1, ensure_ascii=False).encode())
+        except RunError:
+            told = "what you predict and measure is kept until this kernel ends. Set HVQ_SCOREBOARD to a file of yours."
+            print(f"The scoreboard '{path}' cannot be written: {told}")
+    _kept.update(kept)

@@ -8,6 +8,7 @@ import pytest
 from hvqlib.course import scoreboard as board
 from hvqlib.course.material import results_folder
 from hvqlib.course.results import read_rows
+from hvqlib.errors import RunError
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +73,20 @@ def test_nothing_is_written_where_the_variable_is_empty(monkeypatch, tmp_path):
 def test_a_damaged_file_is_said_and_begun_anew(capsys, own):
     own.write_text("{")
     assert "yours" not in board.scoreboard("02").data and str(own) in capsys.readouterr().out
+
+
+def test_where_the_file_cannot_be_written_it_is_said_once_and_kept_for_the_kernel(capsys, monkeypatch, own):
+    """As where the data folder is shared, and belongs to somebody else."""
+
+    def refuse(path, content):
+        raise RunError(f"{path} cannot be written (Permission denied)")
+
+    monkeypatch.setattr(board, "write_atomic", refuse)
+    monkeypatch.setattr(board, "_kept", {})
+    commit(board.predict("copied", "How much of the defect is copied?"), 0.4)
+    board.reveal("copied", 0.713)
+    board.record("mine", "02", aupro=0.5)
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "Your prediction: 0.40. Measured: 0.71"
+    assert len([line for line in said if "cannot be written" in line and "Set HVQ_SCOREBOARD" in line]) == 1
+    assert "yours: mine" in board.scoreboard("02").data and "Predictions kept: 1" in board.scoreboard("02").data
