@@ -1,13 +1,15 @@
 """Minutes that each part of the paths in teaching/paths.md takes, as counted and run; the rows of path_times.csv.
 
-    python -m benchmarks.path_times ["90 minutes"] ["half a day"] ["two days"] ["a term"] [--csv FILE] [--recorded]
+    python -m benchmarks.path_times ["90 minutes"] ["half a day"] ["two days"] ["a term"] [--csv FILE]
+                                    [--seconds run|notebooks|kept]
 
 A part is a row of a table of teaching/paths.md, and is counted as that page says: words and lines of the sections that
 "where" links to, exercises and solutions apart, less what "skip" names; the minutes that "let do" states; a minute for
 each question of "ask". To run a part, each of its notebooks is run in a kernel of its own from its first cell to the
-last one linked; a later part of the same path goes on in that kernel. With --recorded nothing is run: the seconds of
-the whole notebook, from notebook_times.csv, stand in the first part that needs it. A path that is named again has its
-rows replaced. Data sets are drawn and features cached before: run `make test` once.
+last one linked; a later part of the same path goes on in that kernel. With `--seconds notebooks` nothing is run: the
+seconds of the whole notebook, from notebook_times.csv, stand in the first part that needs it. With `--seconds kept`
+those of the table stay, and words, lines and minutes are counted anew. A path that is named again has its rows
+replaced. Data sets are drawn and features cached before: run `make test` once.
 """
 
 from __future__ import annotations
@@ -94,7 +96,7 @@ def sections(path: Path) -> list[Section]:
                 if heading := re.match(r"(#+) (.+)", piece):
                     found.append(Section(len(heading[1]), heading[2].strip(), "", 0, 0, number))
                 text = "" if _is_exercise(found[-1]) else piece
-                found[-1] = found[-1]._replace(text=found[-1].text + text, end=number + 1)
+                found[-1] = found[-1]._replace(text=f"{found[-1].text}{text}\n\n", end=number + 1)
         else:
             lines = sum(bool(line.strip()) for line in source.splitlines())
             asks = bool(re.search(r"^predict\(", source, re.MULTILINE))
@@ -128,7 +130,7 @@ def tables(page: str) -> dict[str, list[dict[str, str]]]:
 
 
 def linked(cell: str) -> list[tuple[Path, list[Section]]]:
-    """Find the sections that a cell of a table links to: of each link its notebook and its sections.
+    """Find the sections that a cell of a table links to: of each link its notebook and them.
 
     A link to a heading stands for all below it, up to the next of its level; to a title, for the head alone; to a
     notebook, for all of it; "A to B" for all from A to the end of B. Raises InputError for a heading that is not there.
@@ -224,34 +226,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="*", help="names of paths; all of them where none is named")
     parser.add_argument("--csv", type=Path, default=TIMES)
-    parser.add_argument("--recorded", action="store_true", help="take the seconds from notebook_times.csv")
+    parser.add_argument("--seconds", choices=("run", "notebooks", "kept"), default="run", help="where they are from")
     options = parser.parse_args()
     os.environ["HVQ_SCOREBOARD"] = ""
     every = tables(PAGE.read_text(encoding="utf-8"))
     named = options.paths or list(every)
     if unknown := set(named) - set(every):
         parser.error(f"{PAGE.name} has no path {', '.join(sorted(unknown))}; it has {', '.join(every)}.")
-    kept: list[dict[str, object]] = []
+    kept: list[dict[str, str]] = []
     if options.csv.exists():
         with options.csv.open(encoding="utf-8", newline="") as file:
-            kept = [dict(row) for row in csv.DictReader(file)]
+            kept = list(csv.DictReader(file))
     for name in named:
         rows = every[name]
         counts = [counted(row) for row in rows]
-        seconds = recorded(rows) if options.recorded else run(rows)
-        source = "notebook_times.csv" if options.recorded else "this run"
+        before = [row for row in kept if row["path"] == name]
         kept = [row for row in kept if row["path"] != name]
-        for part, (row, count, took) in enumerate(zip(rows, counts, seconds, strict=True), 1):
+        if options.seconds == "kept":
+            if len(before) != len(rows):
+                parser.error(
+                    f"{options.csv.name} has {len(before)} parts of '{name}', and the page {len(rows)}: run it."
+                )
+            seconds = [float(row["seconds"]) for row in before]
+        else:
+            seconds = run(rows) if options.seconds == "run" else recorded(rows)
+            source = "this run" if options.seconds == "run" else "notebook_times.csv"
+            now = {"machine": processor_name(), "commit": commit(), "date": datetime.date.today().isoformat()}
+            before = [{"seconds_from": source, **now} for _ in rows]
+        for part, (row, count, took, measured) in enumerate(zip(rows, counts, seconds, before, strict=True), 1):
             minutes = count.minutes(took)
-            values = [name, part, row["minutes"], round(took, 1), source, *count, round(minutes, 1)]
-            values += [processor_name(), commit(), datetime.date.today().isoformat()]
-            kept.append(dict(zip(FIELDS, values, strict=True)))
+            values = {"path": name, "part": part, "planned": row["minutes"], "seconds": round(took, 1)}
+            values |= {**count._asdict(), "minutes": round(minutes, 1)}
+            kept.append(measured | {field: str(value) for field, value in values.items()})
             over = "" if minutes <= int(row["minutes"]) else "  <- over"
             print(f"{name}, part {part}: planned {row['minutes']}, counted {minutes:.1f}; {count}{over}")
         all_of = sum(count.minutes(took) for count, took in zip(counts, seconds, strict=True))
         print(f"{name}: planned {sum(int(row['minutes']) for row in rows)}, counted {all_of:.1f}")
     order = {name: number for number, name in enumerate(every)}
-    kept = sorted((row for row in kept if row["path"] in order), key=lambda row: order[str(row["path"])])
+    kept = sorted((row for row in kept if row["path"] in order), key=lambda row: order[row["path"]])
     with options.csv.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()

@@ -28,7 +28,7 @@ SOURCE = ROOT / "build" / "site_source"
 READ = ROOT / "build" / "site_read"  # what Sphinx keeps of the pages it read
 BUILT = ROOT / "build" / "site"  # beside it MyST-NB leaves a folder with every notebook's outputs
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)]*)?\)")
-SECTION = re.compile(r"(\]\([^)\s]+\.ipynb#)([^)\s]+)")  # a heading as JupyterLab names it; the site does otherwise
+SECTION = re.compile(r"(\]\([^()\s]+\.ipynb#)((?:[^()\s]|\([^()\s]*\))+)")  # a heading, named as JupyterLab does
 PARTS = {  # caption, pages
     "The course": "notebooks/[0-9]*.ipynb",
     "Deeper": "notebooks/deeper/*.ipynb",
