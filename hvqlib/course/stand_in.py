@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from hvqlib.course.material import foundry
+from hvqlib.errors import InputError
 
 PLACES = (("cells", "train/good", 0, 150), ("cells", "test/good", 0, 75), ("cells", "test/defective", 1, 75),
           ("doubt", "third", 1 / 3, 30), ("doubt", "two_thirds", 2 / 3, 30))  # fmt: skip
@@ -19,9 +20,16 @@ def heap(folder: Path, products: tuple[str, ...] = ("capsule", "wood")) -> dict[
     """Copy pictures of products of foundry into one folder, under a camera's names, with a list as Excel saves it.
 
     Of each product four good and four defective ones are not inspected. One photograph is blurred, one is there twice,
-    and one file is cut short. Returns what is true of those that are not inspected, by file name.
+    and one file is cut short. Returns what is true of those that are not inspected, by file name. Raises InputError
+    where the folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"'{folder}' cannot be made ({error.strerror}): work in a copy of the course (hvq course copy), whose data "
+            "folder is yours."
+        ) from error
     dataset, rng, shots = foundry(), np.random.default_rng(0), list[tuple[Path, str, str]]()
     for product in products:
         test = [s for s in dataset.test if s.class_name == product]
@@ -57,7 +65,7 @@ def solar_cells(folder: Path) -> None:
     import elpv_dataset
 
     data, rng = Path(elpv_dataset.__file__).parent / "data", np.random.default_rng(0)
-    lines = [line.split() for line in (data / "labels.csv").read_text().splitlines()]  # file, probability, kind
+    lines = [line.split() for line in (data / "labels.csv").read_text("utf-8").splitlines()]  # file, probability, kind
     for kind in ("mono", "poly"):
         taken: set[str] = set()
         for part, place, probability, number in PLACES:

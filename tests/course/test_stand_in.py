@@ -10,6 +10,7 @@ from hvqlib.course import stand_in
 from hvqlib.course.photo_list import read_photographs, sort_photographs
 from hvqlib.data.dataset import AnomalyDataset, load_dataset
 from hvqlib.data.inspection import inspect_folder
+from hvqlib.errors import InputError
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -52,3 +53,9 @@ def test_solar_cells(tmp_path: Path) -> None:
     cells = load_dataset(tmp_path / "cells")
     assert (cells.classes, len(cells.train), len(cells.test)) == (("mono", "poly"), 300, 300)
     assert len(list(tmp_path.glob("doubt/*/*/*.png"))) == 120
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="'.*my_photographs' cannot be made .*hvq course copy"):
+        stand_in.heap(tmp_path / "file" / "my_photographs")
