@@ -13,6 +13,7 @@ import base64
 import gzip
 import io
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -266,7 +267,9 @@ def content() -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Any], by
 def bundle(entry: str, kind: str, *more: str) -> str:
     """Bundle a module of this folder, and what it imports, into one text."""
     options = ["--bundle", f"--format={kind}", "--target=es2022", "--log-level=error", "--legal-comments=inline", *more]
-    done = subprocess.run(["node_modules/.bin/esbuild", entry, *options], cwd=WEB, capture_output=True, text=True)
+    esbuild = shutil.which("esbuild", path=str(WEB / "node_modules" / ".bin"))  # on Windows esbuild.cmd
+    assert esbuild, "npm ci installs it"
+    done = subprocess.run([esbuild, entry, *options], cwd=WEB, capture_output=True, text=True, encoding="utf-8")
     if done.returncode:
         raise InputError(f"{entry} cannot be bundled:\n{done.stderr}")
     return done.stdout

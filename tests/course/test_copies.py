@@ -13,6 +13,7 @@ from nbclient import NotebookClient
 from hvqlib.cli import main
 from hvqlib.course import copies
 from hvqlib.errors import InputError
+from hvqlib.files import data_folder
 
 ROOT = Path(__file__).parents[2]
 PAGE = Path("00_numbers.ipynb")
@@ -101,3 +102,19 @@ def test_a_page_that_cannot_be_read_is_said_to_be(course: Path) -> None:
     (course / "anna" / "notebooks" / PAGE).write_text("{")
     with pytest.raises(InputError, match="no notebook"):
         list(copies.progress(course / "anna"))
+
+
+def test_without_the_right_to_make_links_a_copy_uses_the_data_of_the_checkout(
+    course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows gives that right to administrators and developers only."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("A required privilege is not held by the client")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    copies.copy_course(course / "anna", students=True)
+    assert (course / "anna" / "notebooks" / PAGE).is_file() and not (course / "anna" / "data").exists()
+    monkeypatch.delenv("HVQ_DATA")
+    monkeypatch.chdir(course / "anna" / "notebooks")
+    assert data_folder() == ROOT / "data"
