@@ -12,6 +12,7 @@ A cell that is shown on a slide says so in its metadata, `slide`, a list of what
     "--- lecture"     begins one that is also in the lecture
     any other text    of a markdown cell: a passage of it, word for word; one that begins with # is the slide's title
     "code", "output", "picture", "printed"    of a code cell: its code, all its outputs, or those of one kind
+    "answer"          of a code cell that says what was measured after a prediction: that
     "question"        of a code cell that makes a widget: what the reader is asked
 
 So a slide says nothing that its page does not; a passage that is no longer there is an error.
@@ -29,7 +30,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,15 @@ Photographs of `ballscrew`: BSData, Schlagenhauf and Landwehr 2021, CC BY-SA 4.0
 SOLAR_CELLS = """
 
 Photographs of solar cells: ELPV, Buerhop-Lutz et al. 2018, Deitsch et al. 2019 and 2021, CC BY-NC-SA 4.0."""
-KINDS = {"code": (), "output": ("picture", "printed", "table"), "picture": ("picture",), "printed": ("printed",)}
+KINDS = {  # what an item shows of a cell
+    "code": (),
+    "output": ("picture", "printed", "table"),
+    "picture": ("picture",),
+    "printed": ("printed",),
+    "answer": ("answer",),
+}
+NUMBER = re.compile(r"^(\d+|Exercise \d+) · ")  # which a title loses in the lecture: it takes parts of several pages
+ANSWER = r"^Your prediction: none\. Measured: (.+)$"
 QUESTION = "question"
 
 
@@ -124,9 +133,12 @@ def asked(source: str) -> str:
 def outputs(cell: dict[str, Any], kinds: tuple[str, ...], told: str) -> Iterator[str]:
     """What a cell put out, of these kinds, in HTML; what it printed in one piece."""
     printed = "".join("".join(output["text"]) for output in cell["outputs"] if output.get("name") == "stdout")
+    measured = re.findall(ANSWER, printed, re.MULTILINE)  # of the page as saved, where nobody predicted
+    printed = re.sub(ANSWER, "", printed, flags=re.MULTILINE).strip("\n")
     if printed.strip() and "printed" in kinds:
-        printed = printed.replace("Your prediction: none. ", "").rstrip()  # of the page as saved
         yield f'<pre class="{fitting(printed)}">{html.escape(printed)}</pre>'
+    if measured and ("printed" in kinds or "answer" in kinds):
+        yield "".join(f'<p class="answer">Measured: {html.escape(one)}</p>' for one in measured)
     for output in cell["outputs"]:
         data = output.get("data", {})
         if "image/png" in data and "picture" in kinds:
@@ -271,8 +283,7 @@ def decks() -> Iterator[tuple[str, str]]:
         title, question = opening(path)
         begins = title_slide(title, question)
         mine = slides(path)
-        if told := [section(slide) for slide in mine if slide.lecture]:
-            lecture += [begins, *told]
+        lecture += [section(replace(slide, title=NUMBER.sub("", slide.title))) for slide in mine if slide.lecture]
         ends = credits(SOLAR_CELLS if path.stem.startswith("12") else "")
         pages.append((path.stem, deck(title, [begins, *map(section, mine), ends])))
     name = "Visual anomaly detection with vector quantisation"

@@ -42,8 +42,8 @@ def test_a_short_deck_for_each_notebook(build: ModuleType, page: Path) -> None:
 
 def test_the_lecture_is_of_about_thirty_slides(build: ModuleType) -> None:
     told = {page.stem[:2]: sum(slide.lecture for slide in build.slides(page)) for page in PAGES}
-    assert 24 <= sum(told.values()) <= 34
-    assert {number for number, slides in told.items() if slides} == {"00", "01", "03", "04", "07"}
+    assert 28 <= sum(told.values()) <= 36
+    assert {"00", "01", "03", "04", "07"} <= {number for number, slides in told.items() if slides}  # of the path
 
 
 def toy(folder: Path, items: list[str], source: str = "## 1 · A heading\n\nSome words, and others.") -> Path:
