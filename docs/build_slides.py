@@ -9,7 +9,7 @@ reveal.js, and Chromium for the PDFs.
 A cell that is shown on a slide says so in its metadata, `slide`, a list of what comes after one another:
 
     "---"             begins a slide
-    "--- lecture"     begins one that is also in the lecture
+    "--- lecture"     begins one that is also in the lecture; "--- lecture, last", one that ends it
     any other text    of a markdown cell: a passage of it, word for word; one that begins with # is the slide's title
     "code", "output", "picture", "printed"    of a code cell: its code, all its outputs, or those of one kind
     "answer"          of a code cell that says what was measured after a prediction: that
@@ -82,6 +82,7 @@ class Slide:
     title: str
     at: str  # notebook and section, as a link
     lecture: bool = False
+    last: bool = False
     body: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     cells: list[str] = field(default_factory=list)  # their ids
@@ -175,7 +176,7 @@ def slides(path: Path) -> list[Slide]:
         for item in cell["metadata"].get("slide", ()):
             where = f"{name}, cell {cell['id']}"
             if item.startswith("---"):
-                made.append(Slide(section, f"{name}#{anchor(section)}", item == "--- lecture"))
+                made.append(Slide(section, f"{name}#{anchor(section)}", "lecture" in item, "last" in item))
                 continue
             if not made:
                 raise InputError(f'{where}: nothing was begun for "{item[:40]}"; write "---" before it.')
@@ -278,17 +279,18 @@ def deck(title: str, sections: list[str]) -> str:
 
 def decks() -> Iterator[tuple[str, str]]:
     """Each deck's name and page: the lecture, then one for each notebook."""
-    lecture, pages = [], []
+    lecture: list[Slide] = []
+    pages = []
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
         title, question = opening(path)
         begins = title_slide(title, question)
         mine = slides(path)
-        lecture += [section(replace(slide, title=NUMBER.sub("", slide.title))) for slide in mine if slide.lecture]
+        lecture += [replace(slide, title=NUMBER.sub("", slide.title)) for slide in mine if slide.lecture]
         ends = credits(SOLAR_CELLS if path.stem.startswith("12") else "")
         pages.append((path.stem, deck(title, [begins, *map(section, mine), ends])))
     name = "Visual anomaly detection with vector quantisation"
     first = title_slide(name, "One model for many products, trained on normal images only: HVQ-Trans, in 90 minutes")
-    yield "lecture", deck(name, [first, *lecture, credits()])
+    yield "lecture", deck(name, [first, *map(section, sorted(lecture, key=lambda slide: slide.last)), credits()])
     yield from pages
 
 
