@@ -171,13 +171,26 @@ USED_WITHOUT_IMPORT = {
 }
 
 
-def test_every_declared_package_is_used(tmp_path: Path) -> None:
-    cells = []
+@pytest.fixture
+def cells(tmp_path: Path) -> list[Path]:
+    """The code of each notebook, as a file."""
+    files = []
     for path in sorted((ROOT / "notebooks").rglob("*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-        cells.append(tmp_path / f"{path.stem}.py")
-        cells[-1].write_text("\n".join(code).replace("await ", ""), encoding="utf-8")
+        files.append(tmp_path / f"{path.stem}.py")
+        files[-1].write_text("\n".join(code).replace("await ", ""), encoding="utf-8")
+    return files
+
+
+def test_the_light_set_up_has_what_notebooks_import(cells: list[Path]) -> None:
+    """That of the extra `course`; the library imports no more (test_everything_imported_is_a_dependency)."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = project["dependencies"] + project["optional-dependencies"]["course"]
+    assert third_party(cells) <= {canonicalize_name(Requirement(line).name) for line in lines}
+
+
+def test_every_declared_package_is_used(cells: list[Path]) -> None:
     folders = ("hvqlib", "tests", "benchmarks", "docs")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     imported = third_party([*files, *cells])

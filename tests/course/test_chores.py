@@ -119,6 +119,18 @@ def test_an_installed_package_is_no_checkout(tmp_path: Path, monkeypatch: pytest
     assert chores.main(["lint"]) == 2 and "is no checkout of the project" in capsys.readouterr().err
 
 
+def test_pages_and_recipes_ask_for_chores_that_there_are() -> None:
+    """Each command line in a page, the Dockerfile or binder/ is one that the chores understand."""
+    pages = [path for folder in (".", "docs", "notebooks", "teaching") for path in (ROOT / folder).glob("*.md")]
+    asked = set()
+    for path in [*pages, ROOT / "Dockerfile", *(ROOT / "binder").iterdir()]:
+        text = path.read_text(encoding="utf-8")
+        for chore, options in re.findall(r"-m hvqlib\.course ([a-z][\w-]*)((?: --[\w-]+(?: cpu| any)?)*)", text):
+            chores.parser().parse_args([chore, *options.split()])  # ends the test where there is no such chore
+            asked.add((path.name, f"{chore}{options}"))
+    assert {("Dockerfile", "setup --light"), ("postBuild", "setup --light --here"), ("README.md", "run")} <= asked
+
+
 # --- how commands end: real processes -------------------------------------------------------------
 
 PYTHON = Path(sys.executable)
