@@ -75,7 +75,7 @@ def page(notebook: dict) -> dict:
             if text.startswith("#"):
                 solution = text.startswith("### Solution")
         else:
-            cell["outputs"] = [output for output in cell["outputs"] if output.get("data") != {}]  # that of a bar is empty
+            cell["outputs"] = [output for output in cell["outputs"] if output.get("data") != {}]  # empty: of a bar
             for output in cell["outputs"]:
                 if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
                     output["data"] = {"text/html": widget(text)}
