@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from pathlib import Path
 
@@ -74,11 +75,13 @@ def test_questions_are_those_of_the_notebook_or_the_one_before(name, number):
 def test_planned_minutes_are_the_sums_that_are_stated():
     page = path_times.PAGE.read_text(encoding="utf-8")
     stated = {
-        part.splitlines()[0].lower(): re.search(r"\*\*Planned:\s+(\d+)\s+minutes\*\*", part)
+        part.splitlines()[0].lower(): re.search(r"\*\*Planned:\s+(\d+)\s+minutes\*\*\s+\(counted:\s+(\d+)\)", part)
         for part in page.split("\n## ")[1:]
     }
     for name, rows in TABLES.items():
         assert sum(int(row["minutes"]) for row in rows) == int(stated[name][1]), name
+        counted = sum(float(row["minutes"]) for (path, _), row in recorded().items() if path == name)
+        assert math.ceil(round(counted, 1)) == int(stated[name][2]), name
     assert int(stated["90 minutes"][1]) <= 75
     assert int(stated["half a day"][1]) + 15 <= 4 * 60
     assert all(int(row["minutes"]) <= 85 for row in TABLES["a term"])
