@@ -182,7 +182,7 @@ class Detector:
             looks.append(vars(made))
         if not looks:
             raise InputError("There are no images to look at: give at least one.")
-        return Look(**{name: _join([one[name] for one in looks]) for name in looks[0]})
+        return Look(**{name: _join([one.pop(name) for one in looks]) for name in list(looks[0])})  # none held twice
 
     def pixels(self, images: Sequence[Picture]) -> Tensor:
         """Turn N images, each squeezed to a square, into what the backbone sees: pixels (N, 3, S, S), normalised."""
