@@ -122,7 +122,8 @@ def chore(options: argparse.Namespace, extra: Sequence[str]) -> int:
         return install_here(options.light, options.torch)
     if options.chore == "setup":
         if not (status := set_up(options.light, options.torch)):
-            print("The set-up is done. To open the course: lab instead of setup, in the same command.")
+            python = "py" if sys.platform == "win32" else "python3"
+            print(f"The set-up is done. To open the course: {python} -m hvqlib.course lab")
         return status
     light = options.chore in LIGHT_WILL_DO and installed()[0] == "light"
     status = set_up(light) or do(interpreter(), steps(options.chore, extra), variables_for(options.chore))
