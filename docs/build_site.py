@@ -42,6 +42,7 @@ PARTS = {  # caption, pages
     ),
     "What was measured": ("docs/evidence.md", "docs/model_card.md", "docs/questions.md", "docs/differences.md"),
     "Using it": (
+        "docs/platforms.md",
         "docs/explainer.md",
         "docs/export.md",
         "docs/service.md",
