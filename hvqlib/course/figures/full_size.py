@@ -64,7 +64,7 @@ def draw_table(
     figure, axes = canvas(width=8, height=3.6)
     axes.set(xlim=(-1.3, most + 1.6), ylim=(len(METRICS) - 0.5, -1.6), xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-    for x, head in enumerate([*shown, "YOURS,\nmean", "published\nmean"]):
+    for x, head in enumerate([*shown, f"YOURS,\nmean of {len(metrics['classes'])}", "published\nmean"]):
         axes.text(x, -1, head, ha="center", va="center", weight="bold" if x >= len(shown) else "normal")
     for y, metric in enumerate(METRICS):
         axes.text(-1.25, y, metric.replace("_", " "), va="center")
