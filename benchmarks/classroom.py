@@ -6,9 +6,9 @@ Starts one Jupyter server with a student's copy of the course for each student, 
 beginning of each part of a path of teaching/paths.md everyone opens its notebooks at the same moment, in a kernel of
 their own, and runs all cells up to the last section linked there. When everyone is through, memory is read
 (proportional set size, what several share divided among them, and what lies in swap), and the next part begins;
-kernels of a notebook that a later part does not need are shut down. The server gives each kernel one thread, and glibc's
-settings by which memory that was freed goes back to the system. Nobody moves a slider, and no browser draws. Data sets
-are drawn and features cached before. Linux alone, whose memory it reads.
+kernels of a notebook that a later part does not need are shut down. The server gives each kernel one thread, and
+glibc's settings by which memory that was freed goes back to the system. Nobody moves a slider, and no browser draws.
+Data sets are drawn and features cached before. Linux alone, whose memory it reads.
 """
 
 from __future__ import annotations
