@@ -336,7 +336,17 @@ def explainer() -> str:
     return table(["quantity", "measured", "machine", "browser"], body)
 
 
+def classroom() -> str:
+    """What a class of students asks of one server, part by part of the 90 minutes."""
+    head = ["part", "notebook", "students", "cells run", "failed", "the last waited (s)", "MB a kernel, mean",
+            "largest", "MB in all"]  # fmt: skip
+    names = ("part", "notebooks", "students", "cells", "errors", "longest_seconds", "mean_kernel_mb",
+             "largest_kernel_mb", "all_kernels_mb")  # fmt: skip
+    return table(head, [[row[name] for name in names] for row in rows("classroom") if row["path"] == "90 minutes"])
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "classroom": classroom,
     "explainer": explainer,
     "foundry": foundry,
     "methods_real5": lambda: methods("real5"),
