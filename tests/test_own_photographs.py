@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import re
 from pathlib import Path
 
 import nbformat
@@ -98,7 +99,8 @@ def test_any_folder(kind, tmp_path: Path, own_data: Path) -> None:
                 exec(source.replace(MINE, f"PHOTOS = Path({str(tmp_path / 'parts')!r})"), names)
         for sentence in wanted:
             assert sentence in said.getvalue(), (sentence, said.getvalue())
-        assert not complaints.getvalue()
+        bars = re.compile(r"\r(features|judging|reading)\b[^\r\n]*\n?")  # outside of a notebook they go there
+        assert not bars.sub("", complaints.getvalue())
     assert before == {path: path.read_bytes() for path in (tmp_path / "parts").rglob("*") if path.is_file()}
     assert (own_data / "my_photographs/results_of_parts/judged/scores.csv").is_file()
 
