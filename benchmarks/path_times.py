@@ -30,7 +30,7 @@ from typing import NamedTuple
 import nbformat
 from nbclient import NotebookClient
 
-from benchmarks.measure import commit, processor_name
+from benchmarks.measure import append_rows, commit, processor_name
 from hvqlib.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -264,10 +264,8 @@ def main() -> None:
         print(f"{name}: planned {sum(int(row['minutes']) for row in rows)}, counted {all_of:.1f}")
     order = {name: number for number, name in enumerate(every)}
     kept = sorted((row for row in kept if row["path"] in order), key=lambda row: order[row["path"]])
-    with options.csv.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(kept)
+    options.csv.unlink(missing_ok=True)
+    append_rows(options.csv, FIELDS, kept)
 
 
 if __name__ == "__main__":
