@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,6 +37,7 @@ def test_every_chore_runs_commands_that_are_there() -> None:
             assert find_spec(name) if first else (ROOT / name).is_file(), f"{chore}: {name}"
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="the Makefile is of use only where there is make")
 def test_make_hands_every_target_on() -> None:
     named = re.search(r"^# make (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert named and named[1].split(" | ") == list(chores.CHORES)
@@ -48,6 +50,7 @@ def test_make_hands_every_target_on() -> None:
     assert default.split()[-1] == "setup"
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="the Makefile is of use only where there is make")
 @pytest.mark.parametrize("interpreter", ["python-that-is-not-there", "false"])
 def test_make_refuses_what_is_no_python(interpreter: str) -> None:
     done = subprocess.run(["make", "setup", f"PYTHON={interpreter}"], cwd=ROOT, capture_output=True, text=True)
