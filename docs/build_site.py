@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 from alt_texts import Functions, alt_text
+from built import put, refuse_other
 from sphinx.cmd.build import build_main
 
 import hvqlib
@@ -144,13 +145,13 @@ def stage() -> None:
 
 
 def main(out: Path) -> int:
+    refuse_other(out, "index.html")
     stage()
     shutil.rmtree(BUILT, ignore_errors=True)
     settings = ["-b", "html", "-q", "-E", "-W", "--keep-going", "-c", str(ROOT / "docs" / "site"), "-d", str(READ)]
     status = build_main([*settings, str(SOURCE), str(BUILT)])
     if not status:
-        shutil.rmtree(out, ignore_errors=True)
-        shutil.move(BUILT, out)
+        put(BUILT, out)
         status = subprocess.run(
             [sys.executable, ROOT / "web" / "build_explainer.py", out / "explainer.html"]
         ).returncode

@@ -32,6 +32,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -47,6 +48,7 @@ from hvqlib.errors import InputError
 ROOT = Path(__file__).parents[1]
 sys.path += [str(ROOT / "docs"), str(ROOT / "web")]
 from alt_texts import Functions, alt_text  # noqa: E402
+from built import put, refuse_other  # noqa: E402
 from npm import install  # noqa: E402
 
 PARTS = ROOT / "docs" / "slides"
@@ -54,7 +56,8 @@ MATHJAX = ROOT / "docs" / "site" / "static" / "mathjax"
 REVEAL = ROOT / "web" / "node_modules" / "reveal.js"
 MUCH = 600  # letters on a slide without a picture, above which they are smaller
 TALL = 1.4  # a picture not wider than so many times its height stands beside the words, not below them
-CREDITS = """The course: *hvqlib: visual anomaly detection by reading and running*, version {version}, MIT licence.
+CREDITS = """The course: *hvqlib: visual anomaly detection with HVQ-Trans, by reading and running*, version
+{version}, MIT licence.
 
 The method: R. Lu et al., *Hierarchical Vector Quantized Transformer for Multi-class Unsupervised Anomaly Detection*,
 NeurIPS 2023.
@@ -165,7 +168,7 @@ def slides(path: Path) -> list[Slide]:
     """Make the slides of one notebook. Raises InputError where a cell asks for what it does not hold."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     made: list[Slide] = []
-    section, functions = "", Functions()  # the section is that of the last heading
+    heading, functions = "", Functions()  # the last one met
     name = path.relative_to(ROOT / "notebooks").as_posix()
     cells = notebook["cells"]
     for cell, below in zip(cells, [*cells[1:], {"source": "", "cell_type": "markdown"}], strict=True):
@@ -176,7 +179,7 @@ def slides(path: Path) -> list[Slide]:
         for item in cell["metadata"].get("slide", ()):
             where = f"{name}, cell {cell['id']}"
             if item.startswith("---"):
-                made.append(Slide(section, f"{name}#{anchor(section)}", "lecture" in item, "last" in item))
+                made.append(Slide(heading, f"{name}#{anchor(heading)}", "lecture" in item, "last" in item))
                 continue
             if not made:
                 raise InputError(f'{where}: nothing was begun for "{item[:40]}"; write "---" before it.')
@@ -188,8 +191,8 @@ def slides(path: Path) -> list[Slide]:
                     raise InputError(f'{where}: the page does not say "{item[:60]}"; quote it as it stands there.')
                 if item.startswith("#"):
                     slide.title = item.lstrip("# ")
-                    section = slide.title
-                    slide.at = f"{name}#{anchor(section)}"
+                    heading = slide.title
+                    slide.at = f"{name}#{anchor(heading)}"
                     end = max(end, found + len(item))
                 else:
                     slide.body.append(read(item))
@@ -208,7 +211,7 @@ def slides(path: Path) -> list[Slide]:
                 if said and item in ("output", "picture") and below["cell_type"] == "markdown":
                     slide.notes.append(said[0])
         if markdown and (heads := re.findall(r"^#+ (.+)", source, re.MULTILINE)):
-            section = heads[-1]
+            heading = heads[-1]
     return made
 
 
@@ -335,16 +338,19 @@ def print_pages(out: Path, names: list[str]) -> None:
 
 def build(out: Path, pdf: bool = True) -> None:
     """Write the decks and the handout into a folder, in the place of what was there."""
-    made = [*decks(), ("handout", handout())]
+    refuse_other(out, "lecture.html")
+    pages = [*decks(), ("handout", handout())]
     install()
-    shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(REVEAL / "dist", out / "reveal", ignore=shutil.ignore_patterns("*.d.ts", "*.mjs", "utils"))
-    shutil.copyfile(REVEAL / "LICENSE", out / "reveal" / "LICENSE")
-    shutil.copytree(MATHJAX, out / "mathjax")
-    for name, page in made:
-        (out / f"{name}.html").write_text(page, encoding="utf-8")
-    if pdf:
-        print_pages(out, [name for name, _ in made if name != "handout"])
+    with TemporaryDirectory() as beside:
+        made = Path(beside, "slides")
+        shutil.copytree(REVEAL / "dist", made / "reveal", ignore=shutil.ignore_patterns("*.d.ts", "*.mjs", "utils"))
+        shutil.copyfile(REVEAL / "LICENSE", made / "reveal" / "LICENSE")
+        shutil.copytree(MATHJAX, made / "mathjax")
+        for name, page in pages:
+            (made / f"{name}.html").write_text(page, encoding="utf-8")
+        if pdf:
+            print_pages(made, [name for name, _ in pages if name != "handout"])
+        put(made, out)
 
 
 def main() -> int:

@@ -123,3 +123,12 @@ def test_the_handout_says_what_the_course_says(build: ModuleType) -> None:
         assert any(word.lower() in heading for heading in re.findall(r"^### (.+)", glossary, re.MULTILINE)), word
     assert len(words) >= 12
     assert build.handout().count("data:image/png;base64,") == 1
+
+
+def test_a_folder_with_something_else_is_left_alone(build: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(SystemExit, match="holds something else, which would be lost"):
+        build.build(tmp_path)
+    with pytest.raises(SystemExit, match="holds something else"):
+        script("build_site").main(tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
