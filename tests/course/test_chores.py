@@ -37,23 +37,27 @@ def test_every_chore_runs_commands_that_are_there() -> None:
             assert find_spec(name) if first else (ROOT / name).is_file(), f"{chore}: {name}"
 
 
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make as from a terminal: flags of a make that runs these tests (`make test`) would change what it prints."""
+    variables = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    return subprocess.run(["make", *arguments], cwd=ROOT, env=variables, capture_output=True, text=True)
+
+
 @pytest.mark.skipif(shutil.which("make") is None, reason="the Makefile is of use only where there is make")
 def test_make_hands_every_target_on() -> None:
     named = re.search(r"^# make (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert named and named[1].split(" | ") == list(chores.CHORES)
     for chore in chores.CHORES:
-        command = ["make", "-n", chore, "PYTHON=python7", "LAB_ARGS=--no-browser"]
-        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        told = make("-n", chore, "PYTHON=python7", "LAB_ARGS=--no-browser").stdout.strip()
         extra = " --no-browser" if chore == "lab" else ""
         assert told.splitlines()[-1].strip() == f"python7 -m hvqlib.course {chore}{extra}"
-    default = subprocess.run(["make", "-n"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert default.split()[-1] == "setup"
+    assert make("-n").stdout.split()[-1] == "setup"
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="the Makefile is of use only where there is make")
 @pytest.mark.parametrize("interpreter", ["python-that-is-not-there", "false"])
 def test_make_refuses_what_is_no_python(interpreter: str) -> None:
-    done = subprocess.run(["make", "setup", f"PYTHON={interpreter}"], cwd=ROOT, capture_output=True, text=True)
+    done = make("setup", f"PYTHON={interpreter}")
     assert done.returncode == 2 and f"'{interpreter}' is not: name one" in done.stderr
 
 
