@@ -16,13 +16,14 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -35,7 +36,7 @@ from hvqlib.data.layouts import Sample
 from hvqlib.detector.detector import Detector
 from hvqlib.detector.run_folder import METHODS, read_checkpoint
 from hvqlib.errors import InputError
-from hvqlib.evaluation.evaluate import evaluate
+from hvqlib.evaluation.evaluate import Evaluation, evaluate
 from hvqlib.features.extraction import features_of_images
 from hvqlib.files import data_folder, write_atomic
 from hvqlib.rivals.rival import Rival
@@ -89,6 +90,19 @@ READINGS_OF_FULL: dict[str, dict] = {
 }
 
 
+class Measure(Protocol):
+    """Measure more of each run than its metrics; a function of a module, since each run is a process of its own."""
+
+    module: str  # whose command repeats a row
+    columns: tuple[str, ...]
+
+    def __call__(
+        self, detector: Detector, dataset: AnomalyDataset, cache: str | Path | None, own: Evaluation
+    ) -> tuple[dict[str, float | None], dict[str, Evaluation]]:
+        """Give a value for each of the columns, from the run and its `own` evaluation, and the evaluations of further
+        ways to read the run, by name."""
+
+
 def ablate(
     data: str | Path,
     out: str | Path,
@@ -100,6 +114,8 @@ def ablate(
     base: Config | None = None,
     readings: bool = True,
     images: int = 0,
+    arms: Mapping[str, dict] = VARIANTS,
+    measure: Measure | None = None,
 ) -> int:
     """Train and evaluate each variant at each length with each seed, and append a row to `out` as each is done.
 
@@ -107,13 +123,15 @@ def ablate(
     ----------
     data : a data set's folder; its name is what the rows call it.
     out : csv of :data:`COLUMNS`. Rows that are there already are not computed again.
-    variants : of :data:`VARIANTS`. Each run is also read in every way of :data:`READINGS`, that of "full" in more.
+    variants : of `arms`. Each run is also read in every way of :data:`READINGS`, that of "full" in more.
     seeds, steps : of the trainings; each length is a training of its own, annealed to its end.
     workers : runs at a time, each with its share of the cores.
     cache : folder for the frozen features.
     base : the configuration that variants change; the tiny preset when not given.
     readings : read each run in the other ways too; else as it was configured alone.
     images : of a class to train on, at most, at equal distances in the data set's order; 0: all of them.
+    arms : by name, what each variant changes in the configuration.
+    measure : what else to measure of each run, and in which further ways to read it.
 
     Returns
     -------
@@ -123,14 +141,15 @@ def ablate(
     ------
     InputError : an unknown variant, or a csv with other columns.
     """
-    unknown = [name for name in variants if name not in VARIANTS]
+    unknown = [name for name in variants if name not in arms]
     if unknown:
-        raise InputError(f"No variant {', '.join(unknown)}: choose from {', '.join(VARIANTS)}.")
+        raise InputError(f"No variant {', '.join(unknown)}: choose from {', '.join(arms)}.")
     out, data = Path(out), Path(data)
     load_dataset(data)  # what is wrong with it is said before processes are started
-    there = {tuple(row[name] for name in KEY) for row in read_rows(out)}
+    columns = (*COLUMNS, *(measure.columns if measure else ()))
+    there = {tuple(row[name] for name in KEY) for row in read_rows(out, columns)}
     # Rivals without a network are not trained step by step: their rows say 1 step.
-    grid = ((name, seed, 1 if issubclass(METHODS[VARIANTS[name].get("method", "hvq")], Rival) else length)
+    grid = ((name, seed, 1 if issubclass(METHODS[arms[name].get("method", "hvq")], Rival) else length)
             for seed in seeds for length in steps for name in variants)  # fmt: skip
     jobs = [
         job for job in dict.fromkeys(grid) if (job[0] + few(images), data.name, str(job[1]), str(job[2])) not in there
@@ -139,10 +158,11 @@ def ablate(
     # A fresh process for each run: its peak memory is its own.
     with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:
         base = base or Config()
-        runs = [pool.submit(_run, *job, data, cache, base, threads, readings, images) for job in jobs]
+        given = (data, cache, base, threads, readings, images, measure)
+        runs = [pool.submit(_run, name, arms[name], *job, *given) for name, *job in jobs]
         for i, run in enumerate(as_completed(runs), 1):
             rows = run.result()
-            _append(out, rows)
+            _append(out, rows, columns)
             first = rows[0]
             print(f"{i}/{len(jobs)} {first['variant']}, {first['steps']} steps, seed {first['seed']}: image AUROC "
                   f"{first['image_auroc']}, pixel AUROC {first['pixel_auroc']}, {first['cpu_seconds']} s",
@@ -150,16 +170,17 @@ def ablate(
     return len(jobs)
 
 
-def _append(path: Path, rows: Sequence[dict]) -> None:
+def _append(path: Path, rows: Sequence[dict], columns: Sequence[str]) -> None:
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows([*read_rows(path), *rows])
+    writer.writerows([*read_rows(path, columns), *rows])
     write_atomic(path, text.getvalue().encode())
 
 
 def _run(
     name: str,
+    changes: dict,
     seed: int,
     steps: int,
     data: Path,
@@ -168,10 +189,11 @@ def _run(
     threads: int,
     readings: bool,
     images: int,
+    measure: Measure | None,
 ) -> list[dict]:
     """Train one variant with one seed, in a process of its own; its rows."""
     torch.set_num_threads(threads)
-    config = replace(base, **VARIANTS[name], seed=seed, steps=steps, epochs=0)
+    config = replace(base, **changes, seed=seed, steps=steps, epochs=0)
     dataset = load_dataset(data)
     if images:
         dataset = replace(dataset, train=tuple(fewer(dataset.train, images)))
@@ -184,27 +206,34 @@ def _run(
         detector = Detector.load(run)
         least = _least_used(detector, dataset, cache)
         own = evaluate(detector, dataset, cache=cache)
-        evaluated = {name: (own.metrics, memory.megabytes)}
+        evaluated = {name: (own, memory.megabytes)}
         others = READINGS | READINGS_OF_FULL if name == "full" else READINGS
-        for reading, changes in others.items() if readings else ():
+        for reading, changed in others.items() if readings else ():
             title = reading if name == "full" else f"{name}, {reading}"
-            other = recalibrate(detector, dataset, cache, **changes)
-            evaluated[title] = evaluate(other, dataset, cache=cache).metrics, memory.megabytes  # so far
+            other = recalibrate(detector, dataset, cache, **changed)
+            evaluated[title] = evaluate(other, dataset, cache=cache), memory.megabytes  # so far
         if name == "full" and readings:
-            inferred = evaluate(detector, dataset, cache=cache, labels="inferred").metrics
+            inferred = evaluate(detector, dataset, cache=cache, labels="inferred")
             evaluated["inferred class"] = inferred, memory.megabytes
+        measured = {}
+        if measure is not None:
+            measured, more = measure(detector, dataset, cache, own)
+            evaluated |= {f"{name}, {reading}": (read, memory.megabytes) for reading, read in more.items()}
+    module = "benchmarks.ablate" if measure is None else measure.module
     same = {
         "data": data.name, "seed": seed, "steps": steps, "usage": _round(usage),
         "least_used": _round(least), "perplexity": _round(perplexity),
         "cpu_seconds": round(seconds), "machine": f"{processor_name()}, {threads} threads",
         "torch": torch.__version__, "hvqlib": version("hvqlib"), "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "command": f"python -m benchmarks.ablate --data {shlex.quote(data.as_posix())} "
-                   f'--variants "{name}" --seeds {seed} --steps {steps}{"" if readings else " --no-readings"}'
+        "command": f"python -m {module} --data {shlex.quote(data.as_posix())} "
+                   f'--{"variants" if measure is None else "arms"} "{name}" --seeds {seed} --steps {steps}'
+                   f"{'' if readings or measure else ' --no-readings'}"
                    f"{f' --images {images}' if images else ''}",
     }  # fmt: skip
     rows = []
-    for reading, (metrics, megabytes) in evaluated.items():
+    for reading, (read, megabytes) in evaluated.items():
+        metrics = read.metrics
         right = metrics["class_accuracy"] or {}
         classes = {c: {m: _round(v) for m, v in row.items()} for c, row in metrics["classes"].items()}
         rows.append({
@@ -212,7 +241,8 @@ def _run(
             "class_accuracy": _round(min((v for v in right.values() if v is not None), default=None)),
             "memory_mb": round(megabytes),
             "classes": json.dumps(classes, separators=(",", ":")),
-            "scores": scores_json(own.scores) if reading == name else "",
+            "scores": scores_json(read.scores) if reading == name or measure is not None else "",
+            **({column: _round(value) for column, value in measured.items()} if reading == name else {}),
         })  # fmt: skip
     return rows
 
@@ -263,7 +293,7 @@ def _round(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Say what is wrong in one line, without the usage."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
@@ -273,7 +303,7 @@ class _Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """Build the parser of the command's options."""
     described = "Trains and evaluates variants of the model, a row of a csv for each run."
-    ablate = _Parser(prog="python -m benchmarks.ablate", description=described)
+    ablate = Parser(prog="python -m benchmarks.ablate", description=described)
     ablate.add_argument("--data", type=Path, required=True, metavar="DIR", help="as for hvq train")
     ablate.add_argument("--out", type=Path, metavar="FILE", help="default: results/ablations.csv in the data folder; "
                         "rows that are in it are not computed again")  # fmt: skip
@@ -300,7 +330,7 @@ def _command(arguments: Sequence[str] | None) -> None:
     options = parser().parse_args(arguments)
     if options.workers < 1:
         raise InputError(f"--workers is {options.workers}; it must be 1 or more.")
-    seeds, steps = _numbers("seeds", options.seeds), _numbers("steps", options.steps)
+    seeds, steps = numbers("seeds", options.seeds), numbers("steps", options.steps)
     variants = options.variants.split(",") if options.variants else list(VARIANTS)
     out = options.out or data_folder(make=True) / "results" / "ablations.csv"
     cache = options.cache or data_folder(make=True) / "cache"
@@ -312,7 +342,7 @@ def _command(arguments: Sequence[str] | None) -> None:
         print(json.dumps({"trained": trained, "rows": str(out)}, indent=2))
 
 
-def _numbers(name: str, text: str) -> list[int]:
+def numbers(name: str, text: str) -> list[int]:
     """Read whole numbers with commas between them."""
     try:
         return [int(number) for number in text.split(",")]

@@ -44,8 +44,10 @@ class Config:
     commitment: float = 0.25  # weight of the commitment loss
     init: Literal["kmeans", "random"] = "kmeans"  # k-means of training tokens, or random, as released
     revive: bool = True  # give codes nobody uses to badly quantised tokens
-    update: Literal["nearest", "balanced"] = "nearest"  # a code moves by the tokens that chose it, or a Sinkhorn plan
+    # A code moves by the tokens that chose it, by a Sinkhorn plan, or by the gradient of the transport loss
+    update: Literal["nearest", "balanced", "gradient"] = "nearest"
     hierarchy: bool = True  # a codebook for every layer; else the top one alone speaks for all (an ablation)
+    residual_levels: bool = False  # a level quantises what those above leave of its state, not [h_l ; top code]
     unified: bool = False  # one codebook a level and one head for all classes (the ablation without switching)
 
     # Transport between a class's tokens and its prototypes, as a regulariser (section 3.3)
@@ -109,6 +111,8 @@ class Config:
             raise InputError(f'score "released" needs codebooks, method "{self.method}" has none: choose "residual".')
         if self.transport < 0 or self.transport_every < 1 or not self.transport_reg > 0:
             raise InputError("transport must be 0 or more, transport_every 1 or more, transport_reg above 0.")
+        if self.update == "gradient" and not self.transport:
+            raise InputError('update "gradient" moves codes by the transport loss: set transport above 0.')
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}.")
         if not 0 <= self.holdout < 1:

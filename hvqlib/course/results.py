@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from hvqlib.errors import InputError
@@ -15,13 +16,13 @@ COLUMNS = (
 KEY = ("variant", "data", "seed", "steps")
 
 
-def read_rows(path: str | Path) -> list[dict[str, str]]:
-    """Read the rows of a csv of ablations; none when there is no file."""
+def read_rows(path: str | Path, columns: Sequence[str] = COLUMNS) -> list[dict[str, str]]:
+    """Read the rows of a csv of ablations with these columns; none when there is no file."""
     path = Path(path)
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
-        if tuple(rows.fieldnames or ()) != COLUMNS:
-            raise InputError(f"{path} has other columns than benchmarks.ablate writes: choose another --out.")
+        if tuple(rows.fieldnames or ()) != tuple(columns):
+            raise InputError(f"{path} has other columns than this command writes: choose another --out.")
         return list(rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -38,8 +40,9 @@ class VectorQuantizer(nn.Module):
 
     Buffers: `codebook` (classes, K, D); `cluster_size` (classes, K) and `cluster_sum` (classes, K, D), the moving
     averages of how many tokens chose a code and of their sum; `error` (classes,), that of the squared distance from
-    a token to its code; `usage` (classes, K), choices since :meth:`report`. With `balanced` the averages are not of
-    choices but of a Sinkhorn plan in which every code receives as much as any other.
+    a token to its code; `usage` (classes, K), choices since :meth:`report`. With `rule` "balanced" the averages are not
+    of choices but of a Sinkhorn plan in which every code receives as much as any other; with "gradient" the codebook is
+    a parameter, which only the gradient of the transport loss moves.
     Sources: van den Oord et al. 2017, appendix A.1 (moving averages); Lu et al. 2023, section 3.2 (switching).
     """
 
@@ -56,13 +59,16 @@ class VectorQuantizer(nn.Module):
         width: int,
         decay: float = 0.99,
         revive: bool = True,
-        balanced: bool = False,
+        rule: Literal["nearest", "balanced", "gradient"] = "nearest",
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
-        self.decay, self.revive, self.balanced, self.eps = decay, revive, balanced, eps
+        self.decay, self.revive, self.rule, self.eps = decay, revive, rule, eps
         codebook = torch.randn(classes, codes, width)
-        self.register_buffer("codebook", codebook)
+        if rule == "gradient":
+            self.codebook = nn.Parameter(codebook)
+        else:
+            self.register_buffer("codebook", codebook)
         # As released: counts start at 0, so the first update throws unused codes far away. start() mends it.
         self.register_buffer("cluster_size", torch.zeros(classes, codes))
         self.register_buffer("cluster_sum", codebook.clone())
@@ -102,7 +108,7 @@ class VectorQuantizer(nn.Module):
         error = (tokens - self.lookup(ids, class_ids)).square().sum(-1).mean(1)  # (B,)
         error = processes.sum_over(torch.zeros_like(self.error[present]).index_add_(0, row, error)) / images[present]
         self.error[present] = self.error[present].lerp(error, 1 - self.decay)
-        if self.balanced:
+        if self.rule == "balanced":
             _, pooled, mass = pool(tokens, class_ids)
             _, moved = balanced_plan(pooled, mass, self.codebook[present], reg=0.5)  # (P, N, K)
             moved = moved * counts.sum(1)[:, None, None]  # in tokens
@@ -117,7 +123,8 @@ class VectorQuantizer(nn.Module):
         smoothed = (size + self.eps) / (n + k * self.eps) * n  # no division by zero, same sum
         self.cluster_size[present] = size
         self.cluster_sum[present] = summed
-        self.codebook[present] = summed / smoothed[..., None]
+        if self.rule != "gradient":
+            self.codebook[present] = summed / smoothed[..., None]
         if self.revive:
             self.revive_codes(tokens, ids, class_ids, present)
 
@@ -166,17 +173,29 @@ class VectorQuantizer(nn.Module):
 class HierarchicalQuantizer(nn.Module):
     """Quantise states by five codebooks (for four layers): h_4, then each [h_l ; top code]. Paper, section 3.2.
 
-    With `levels` 0, the ablation without hierarchy, the top code speaks for every level: z_l = [top ; top].
+    With `residual`, a variant of our own, a level quantises what the codes above it leave of its state, which needs
+    half the width: e_4 = q(h_4), e_l = e_{l+1} + q(h_l - e_{l+1}), z_l = [e_l ; e_4]. With `levels` 0, the ablation
+    without hierarchy, the top code speaks for every level: z_l = [top ; top].
     """
 
     def __init__(
-        self, levels: int, classes: int, codes: int, width: int, decay: float, revive: bool, balanced: bool = False
+        self,
+        levels: int,
+        classes: int,
+        codes: int,
+        width: int,
+        decay: float,
+        revive: bool,
+        rule: Literal["nearest", "balanced", "gradient"] = "nearest",
+        residual: bool = False,
     ) -> None:
         super().__init__()
-        rest = (decay, revive, balanced)
+        self.residual = residual
+        rest = (decay, revive, rule)
         self.top = VectorQuantizer(classes, codes, width, *rest)
         # From deep to shallow, the order in which the decoder asks: levels N-1, ..., 0.
-        self.levels = nn.ModuleList(VectorQuantizer(classes, codes, 2 * width, *rest) for _ in range(levels))
+        each = width if residual else 2 * width
+        self.levels = nn.ModuleList(VectorQuantizer(classes, codes, each, *rest) for _ in range(levels))
 
     @property
     def quantizers(self) -> list[VectorQuantizer]:
@@ -188,15 +207,18 @@ class HierarchicalQuantizer(nn.Module):
     ) -> tuple[tuple[Tensor, ...], Tensor, Tensor, tuple[Tensor, ...]]:
         """Quantise h_0..h_N, each (B, L, D): codes z_{N-1}..z_0, each (B, L, 2D); code ids (B, N+1, L), top
         first; the commitment loss (), summed over levels; and what was quantised, top first: h_N (B, L, D), then
-        [h_l ; top code] (B, L, 2D).
+        [h_l ; top code] (B, L, 2D), or, with `residual`, what is left of h_l (B, L, D).
         """
         top, ids, commitment = self.top(states[-1], class_ids)
         if not len(self.levels):
             return (torch.cat([top, top], dim=-1),) * (len(states) - 1), ids[:, None], commitment, (states[-1],)
-        codes, all_ids, tokens = [], [ids], [states[-1]]
+        codes, all_ids, tokens, above = [], [ids], [states[-1]], top
         for quantizer, state in zip(self.levels, reversed(states[:-1]), strict=True):
-            tokens.append(torch.cat([state.float(), top], dim=-1))  # (B, L, 2D)
+            tokens.append(state.float() - above if self.residual else torch.cat([state.float(), top], dim=-1))
             code, ids, loss = quantizer(tokens[-1], class_ids)
+            if self.residual:
+                above = above + code  # (B, L, D)
+                code = torch.cat([above, top], dim=-1)
             codes.append(code)
             all_ids.append(ids)
             commitment = commitment + loss
@@ -207,7 +229,9 @@ class HierarchicalQuantizer(nn.Module):
         """Start every level of one class by k-means, from the states of its training images."""
         self.top.start(states[-1].flatten(0, 1), class_id)
         ids = torch.full((len(states[0]),), class_id, device=states[0].device)
-        prototypes = self.top.codebook[ids]
-        top = self.top.lookup(nearest(states[-1].float(), prototypes), ids)
+        top = above = self.top.lookup(nearest(states[-1].float(), self.top.codebook[ids]), ids)
         for quantizer, state in zip(self.levels, reversed(states[:-1]), strict=False):  # there may be no levels
-            quantizer.start(torch.cat([state.float(), top], dim=-1).flatten(0, 1), class_id)  # type: ignore[operator]
+            tokens = state.float() - above if self.residual else torch.cat([state.float(), top], dim=-1)
+            quantizer.start(tokens.flatten(0, 1), class_id)  # type: ignore[operator]
+            if self.residual:
+                above = above + quantizer.lookup(nearest(tokens, quantizer.codebook[ids]), ids)  # type: ignore

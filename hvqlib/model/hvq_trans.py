@@ -26,7 +26,7 @@ class Output:
     code_ids: Tensor | None  # (B, 5, L), top first; None for the continuous model
     states: tuple[Tensor, ...]  # h_0 ... h_4: each (B, L, D)
     commitment: Tensor  # (), summed over the five codebooks
-    tokens: tuple[Tensor, ...]  # what was quantised, top first: (B, L, D), then (B, L, 2D); () when continuous
+    tokens: tuple[Tensor, ...]  # what was quantised, top first: (B, L, D), then (B, L, 2D or D); () when continuous
 
 
 class HVQTrans(nn.Module):
@@ -52,11 +52,10 @@ class HVQTrans(nn.Module):
         self.encoder = Encoder(config.layers, width, *shape)
         self.quantizer: HierarchicalQuantizer | None = None
         if config.method == "hvq":
-            levels, updates = (
-                config.layers * config.hierarchy,
-                (config.decay, config.revive, config.update == "balanced"),
+            levels, rest = config.layers * config.hierarchy, (config.update, config.residual_levels)
+            self.quantizer = HierarchicalQuantizer(
+                levels, classes, config.codes, width, config.decay, config.revive, *rest
             )
-            self.quantizer = HierarchicalQuantizer(levels, classes, config.codes, width, *updates)
         self.bottleneck = Dropout(config.bottleneck if config.method == "dropout" else 0.0)
         self.decoder = Decoder(config.layers, 2 * width, *shape)
         bound = (2 * width) ** -0.5  # as nn.Linear

@@ -8,6 +8,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 
 from hvqlib.model.codebooks import HierarchicalQuantizer, VectorQuantizer, kmeans, nearest
+from hvqlib.model.transport import balanced_plan, transport_loss
 
 
 def loop_update(codebook: Tensor, size: Tensor, total: Tensor, tokens: Tensor, decay: float) -> tuple[Tensor, ...]:
@@ -186,3 +187,58 @@ def test_without_hierarchy_the_top_code_speaks_for_every_level():
         prototypes = quantizer.top.codebook[c][torch.cdist(states[-1][i], quantizer.top.codebook[c]).argmin(1)]
         for code in codes:
             torch.testing.assert_close(code[i], torch.cat([prototypes, prototypes], -1))
+
+
+def test_residual_levels_quantise_what_is_left_and_a_training_moves_their_codes():
+    torch.manual_seed(0)
+    hierarchy = HierarchicalQuantizer(2, 3, 8, 4, 0.99, True, residual=True)
+    states, class_ids = tuple(torch.randn(2, 9, 4, requires_grad=True) for _ in range(3)), torch.tensor([2, 1])
+    hierarchy.start(tuple(state[1:] for state in states), 1)
+    codes, ids, commitment, tokens = hierarchy.eval()(states, class_ids)
+    for b in range(2):
+        for t in range(9):
+            said = torch.zeros(4)
+            for i, (quantizer, state) in enumerate(zip(hierarchy.quantizers, reversed(states), strict=True)):
+                left = state[b, t] - said
+                torch.testing.assert_close(tokens[i][b, t], left)
+                k = (quantizer.codebook[class_ids[b]] - left).square().sum(1).argmin()
+                assert ids[b, i, t] == k
+                said = said + quantizer.codebook[class_ids[b], k]
+                top = said if i == 0 else top  # noqa: F821  # of the first round
+                if i:
+                    torch.testing.assert_close(codes[i - 1][b, t], torch.cat([said, top]))
+    losses = [(hierarchy.quantizers[i].lookup(ids[:, i], class_ids) - tokens[i]).square().mean() for i in range(3)]
+    torch.testing.assert_close(commitment, sum(losses))
+    # Straight through: a code's first half is its own state, its second the top one, to the gradient.
+    push = torch.randn(2, 9, 8)
+    grads = torch.autograd.grad((codes[-1] * push).sum(), states)
+    for grad, expected in zip(grads, (push[..., :4], torch.zeros(2, 9, 4), push[..., 4:]), strict=True):
+        torch.testing.assert_close(grad, expected)
+
+
+def test_kmeans_starts_every_residual_level_on_what_is_left():
+    torch.manual_seed(0)
+    points = 3 * torch.randn(4, 4)[torch.randint(4, (1, 400))]
+    states = (points + torch.randn(3, 4)[torch.randint(3, (1, 400))], points)
+    hierarchy = HierarchicalQuantizer(1, 1, 16, 4, 0.99, True, residual=True).eval()
+    hierarchy.start(states, 0)
+    _, _, commitment, _ = hierarchy(states, torch.zeros(1, dtype=torch.long))
+    assert commitment < 0.05  # of at most twelve different pairs, 16 codes a level leave next to nothing
+
+
+def test_with_gradient_the_transport_loss_alone_moves_codes():
+    torch.manual_seed(0)
+    quantizer = VectorQuantizer(2, 5, 3, revive=False, rule="gradient").train()
+    before = quantizer.codebook.detach().clone()
+    tokens, ids = torch.randn(1, 20, 3), torch.tensor([1])
+    codes, _, commitment = quantizer(tokens, ids)
+    assert not codes.requires_grad and not commitment.requires_grad
+    torch.testing.assert_close(quantizer.codebook.detach(), before)  # no moving average
+    assert quantizer.usage[1].sum() == 20
+    transport_loss(tokens, quantizer.codebook, ids, reg=0.5).backward()
+    with torch.no_grad():
+        costs, moved = balanced_plan(tokens, torch.full((1, 20), 1 / 20), before[[1]], reg=0.5)
+        unit = torch.cdist(tokens[0], before[1]).square().amin(1).mean()
+        by_hand = 2 * (moved[0].sum(0)[:, None] * before[1] - moved[0].T @ tokens[0]) / unit
+    torch.testing.assert_close(quantizer.codebook.grad[1], by_hand, rtol=1e-3, atol=1e-4)
+    assert not quantizer.codebook.grad[0].any()
