@@ -162,7 +162,7 @@ def ablate(
         runs = [pool.submit(_run, name, arms[name], *job, *given) for name, *job in jobs]
         for i, run in enumerate(as_completed(runs), 1):
             rows = run.result()
-            _append(out, rows, columns)
+            append(out, rows, columns)
             first = rows[0]
             print(f"{i}/{len(jobs)} {first['variant']}, {first['steps']} steps, seed {first['seed']}: image AUROC "
                   f"{first['image_auroc']}, pixel AUROC {first['pixel_auroc']}, {first['cpu_seconds']} s",
@@ -170,7 +170,8 @@ def ablate(
     return len(jobs)
 
 
-def _append(path: Path, rows: Sequence[dict], columns: Sequence[str]) -> None:
+def append(path: Path, rows: Sequence[dict], columns: Sequence[str] = COLUMNS) -> None:
+    """Append rows to a csv, which is complete at any moment."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
@@ -221,8 +222,8 @@ def _run(
             evaluated |= {f"{name}, {reading}": (read, memory.megabytes) for reading, read in more.items()}
     module = "benchmarks.ablate" if measure is None else measure.module
     same = {
-        "data": data.name, "seed": seed, "steps": steps, "usage": _round(usage),
-        "least_used": _round(least), "perplexity": _round(perplexity),
+        "data": data.name, "seed": seed, "steps": steps, "usage": rounded(usage),
+        "least_used": rounded(least), "perplexity": rounded(perplexity),
         "cpu_seconds": round(seconds), "machine": f"{processor_name()}, {threads} threads",
         "torch": torch.__version__, "hvqlib": version("hvqlib"), "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -235,14 +236,14 @@ def _run(
     for reading, (read, megabytes) in evaluated.items():
         metrics = read.metrics
         right = metrics["class_accuracy"] or {}
-        classes = {c: {m: _round(v) for m, v in row.items()} for c, row in metrics["classes"].items()}
+        classes = {c: {m: rounded(v) for m, v in row.items()} for c, row in metrics["classes"].items()}
         rows.append({
-            "variant": reading + few(images), **same, **{m: _round(v) for m, v in metrics["mean"].items()},
-            "class_accuracy": _round(min((v for v in right.values() if v is not None), default=None)),
+            "variant": reading + few(images), **same, **{m: rounded(v) for m, v in metrics["mean"].items()},
+            "class_accuracy": rounded(min((v for v in right.values() if v is not None), default=None)),
             "memory_mb": round(megabytes),
             "classes": json.dumps(classes, separators=(",", ":")),
             "scores": scores_json(read.scores) if reading == name or measure is not None else "",
-            **({column: _round(value) for column, value in measured.items()} if reading == name else {}),
+            **({column: rounded(value) for column, value in measured.items()} if reading == name else {}),
         })  # fmt: skip
     return rows
 
@@ -289,7 +290,8 @@ def scores_json(scores: dict[str, tuple[list[float], list[float]]]) -> str:
                       separators=(",", ":"))  # fmt: skip
 
 
-def _round(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """Round a value to four digits, if there is one."""
     return None if value is None else round(value, 4)
 
 

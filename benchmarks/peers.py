@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.ablate import _append, _numbers, _Parser, _round, scores_json
+from benchmarks.ablate import Parser, append, numbers, rounded, scores_json
 from benchmarks.measure import PeakMemory, commit, processor_name
 from hvqlib.cli import exit_status
 from hvqlib.config import Config
@@ -113,7 +113,7 @@ def peers(
         words = (
             f"python -m benchmarks.peers --data {shlex.quote(Path(data).as_posix())} --methods {name} --seeds {seed}"
         )
-        _append(out, [{**row, "data": Path(data).name, "command": f"{words}  # anomalib {installed}"}])
+        append(out, [{**row, "data": Path(data).name, "command": f"{words}  # anomalib {installed}"}])
         print(f"{row['variant']}, seed {seed}: image AUROC {row['image_auroc']}, pixel AUROC {row['pixel_auroc']}, "
               f"{row['cpu_seconds']} s", file=sys.stderr)  # fmt: skip
     return len(jobs)
@@ -161,10 +161,10 @@ def _run(name: str, seed: int, dataset: AnomalyDataset, backbone: Backbone) -> d
             labels = np.array([sample.label for sample in samples])
             classes[class_name] = all_metrics(labels, scores, masks, maps)
             of_images[class_name] = tuple(np.array(scores)[labels == kind].tolist() for kind in (0, 1))
-    rounded = {c: {metric: _round(value) for metric, value in row.items()} for c, row in classes.items()}
+    rounded = {c: {metric: rounded(value) for metric, value in row.items()} for c, row in classes.items()}
     return {
         "variant": variant, "seed": seed, "steps": 1,
-        **{metric: _round(value) for metric, value in mean_over_classes(classes).items()},
+        **{metric: rounded(value) for metric, value in mean_over_classes(classes).items()},
         "cpu_seconds": round(seconds), "memory_mb": round(memory.megabytes),
         "classes": json.dumps(rounded, separators=(",", ":")), "scores": scores_json(of_images),
         "machine": f"{processor_name()}, {torch.get_num_threads()} threads", "torch": torch.__version__,
@@ -174,7 +174,7 @@ def _run(name: str, seed: int, dataset: AnomalyDataset, backbone: Backbone) -> d
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser of the command's options."""
-    options = _Parser(prog="python -m benchmarks.peers", description="Runs PaDiM and PatchCore of anomalib.")
+    options = Parser(prog="python -m benchmarks.peers", description="Runs PaDiM and PatchCore of anomalib.")
     options.add_argument("--data", type=Path, required=True, metavar="DIR", help="as for hvq train")
     options.add_argument("--methods", metavar="A,B", help=f"default: all of them: {', '.join(METHODS)}")
     options.add_argument("--seeds", default="0", metavar="S,S", help="default: 0")
@@ -195,7 +195,7 @@ def _command(arguments: Sequence[str] | None) -> None:
     options = parser().parse_args(arguments)
     methods = options.methods.split(",") if options.methods else list(METHODS)
     out = options.out or data_folder(make=True) / "results" / "peers.csv"
-    peers(options.data, out, methods, _numbers("seeds", options.seeds))
+    peers(options.data, out, methods, numbers("seeds", options.seeds))
 
 
 if __name__ == "__main__":

@@ -179,7 +179,10 @@ def test_after_ctrl_c_a_command_ends_in_its_own_way(tmp_path: Path, answer: str,
         "sys.exit(do(Path(sys.executable), [Step(['-c', child, out[0]]), Step(['-c', child, out[1]])]))"
     )
     command = [sys.executable, "-c", parent, child, str(ready), str(again)]
+    # A shell's background job, such as a test run on a server may be, ignores Ctrl-C, and so would its children.
+    usual = signal.signal(signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    signal.signal(signal.SIGINT, usual)
     deadline = time.monotonic() + 60
     while not ready.exists():
         assert process.poll() is None and time.monotonic() < deadline
