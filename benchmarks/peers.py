@@ -161,12 +161,12 @@ def _run(name: str, seed: int, dataset: AnomalyDataset, backbone: Backbone) -> d
             labels = np.array([sample.label for sample in samples])
             classes[class_name] = all_metrics(labels, scores, masks, maps)
             of_images[class_name] = tuple(np.array(scores)[labels == kind].tolist() for kind in (0, 1))
-    rounded = {c: {metric: rounded(value) for metric, value in row.items()} for c, row in classes.items()}
+    of_class = {c: {metric: rounded(value) for metric, value in row.items()} for c, row in classes.items()}
     return {
         "variant": variant, "seed": seed, "steps": 1,
         **{metric: rounded(value) for metric, value in mean_over_classes(classes).items()},
         "cpu_seconds": round(seconds), "memory_mb": round(memory.megabytes),
-        "classes": json.dumps(rounded, separators=(",", ":")), "scores": scores_json(of_images),
+        "classes": json.dumps(of_class, separators=(",", ":")), "scores": scores_json(of_images),
         "machine": f"{processor_name()}, {torch.get_num_threads()} threads", "torch": torch.__version__,
         "hvqlib": version("hvqlib"), "commit": commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }  # fmt: skip
