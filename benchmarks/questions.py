@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.optimize import nnls
 from sklearn.metrics import mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 from torch import Tensor
@@ -224,14 +225,18 @@ class Run:
             yield f"residual and {kind}", self.judge(self.joined([away["residual"], both])[1])
 
     def joined(self, signals: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        """Add signals, of training and of test images, by the weights with a sum of 1 whose sum varies least over the
-        held-out normal images of a class; in spreads of those."""
+        """Add signals, of training and of test images, by weights of 0 or more that sum to 1, those with which the sum
+        varies least over the held-out normal images of a class; in spreads of those."""
         train, test = (torch.stack(kind) for kind in zip(*signals, strict=True))  # each (S, N, H, W)
         sums = torch.zeros_like(train[0]), torch.zeros_like(test[0])
         for c in self.classes:
             seen = train[:, self.held & (self.train_ids == c)].flatten(1).double()
-            weights = torch.linalg.solve(seen.cov() + 1e-6 * torch.eye(len(seen)), torch.ones(len(seen)).double())
-            weights = (weights / weights.sum()).float()
+            # Least w.C.w for a given sum, no w below 0: a least-squares problem with non-negative unknowns, whose heavy
+            # last row holds the sum.
+            root = np.linalg.cholesky(seen.cov().numpy() + 1e-6 * np.eye(len(seen))).T
+            heavy = 1e4 * np.abs(root).max()
+            solved, _ = nnls(np.vstack([root, np.full(len(seen), heavy)]), [*np.zeros(len(seen)), heavy])
+            weights = torch.from_numpy(solved / solved.sum()).float()
             spread = (weights @ seen.float()).std()
             for goal, source, ids in ((sums[0], train, self.train_ids), (sums[1], test, self.test_ids)):
                 goal[ids == c] = torch.einsum("s,snhw->nhw", weights, source[:, ids == c]) / spread
