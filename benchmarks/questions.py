@@ -65,6 +65,9 @@ ARMS: dict[str, dict] = {
     "one level": {"hierarchy": False},
     "one level of 2560": {"hierarchy": False, "codes": 2560},
     **{f"{codes} nearest": {"codes": codes} for codes in (4, 16, 256, 1024, 4096)},
+    # Of data sets that benchmarks.many_classes draws: one set of codebooks with 64 codes for each class, as many as
+    # "64 nearest" has in all.
+    **{f"one set for {number}": {"unified": True, "codes": 64 * number} for number in (3, 7, 20, 60)},
     **{
         f"width {width} {method}": {**size, **changes}
         for width, size in WIDTHS.items()

@@ -7,15 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.optimize import minimize
 from sklearn.metrics import normalized_mutual_info_score, roc_auc_score
 
 from benchmarks.ablate import ablate
+from benchmarks.many_classes import changed, draw, pictures
 from benchmarks.questions import ARMS, LEVELS_OF, Measures, Run, main, parser, questions_columns
 from hvqlib.config import Config
+from hvqlib.course.foundry.dataset import draw_picture
 from hvqlib.course.results import read_rows
 from hvqlib.data.dataset import load_dataset
 from hvqlib.detector.detector import Detector
+from hvqlib.errors import InputError
 from hvqlib.evaluation.evaluate import evaluate
 from hvqlib.training.train import train
 
@@ -137,3 +141,25 @@ def test_every_arm_is_a_configuration_and_the_default_is_among_them():
 def test_an_arm_that_is_not_there_gets_a_sentence(small_data, tmp_path, capsys):
     assert main(["--data", str(small_data), "--arms", "magic", "--out", str(tmp_path / "q.csv")]) == 2
     assert re.match(r"benchmarks\.questions: No arm magic: choose from 512 nearest,.*\.$", capsys.readouterr().err)
+
+
+def test_many_classes_are_drawn_with_masks_where_the_defect_is(tmp_path):
+    tasks = [(tmp_path, *one) for one in pictures(8, 16)]
+    assert [sum(t[3] == split for t in tasks) for split in ("train", "good", "defective")] == [16, 8 * 15, 8 * 30]
+    assert len({t[1:3] for t in tasks}) == 8
+    chosen = [t for t in tasks if t[1:3] == ("wood", 1) and t[4] == 1] + [
+        (tmp_path, "wood", 7, "defective", 1, "stain")
+    ]
+    for task in chosen:
+        draw(task)
+    folder = tmp_path / "wood_7"
+    picture, mask = (np.asarray(Image.open(next(folder.glob(f"{kind}/stain/*")))) for kind in ("test", "ground_truth"))
+    clean = draw_picture("wood", "defective", 1, 7)[0].astype(int)[:, ::-1]
+    moved = np.abs(np.sort(picture.astype(int), 2) - np.sort(clean, 2)).sum(2) > 30  # whatever order the colours have
+    assert moved.any() and (mask[moved] == 255).mean() > 0.99
+    assert load_dataset(tmp_path).classes == ("wood_1", "wood_7")
+    for variant in range(24):
+        made = changed(np.arange(27, dtype=np.uint8).reshape(3, 3, 3), variant)
+        assert sorted(np.minimum(made, 255 - made).flatten()) == list(range(27)), variant
+    with pytest.raises(InputError, match="choose from 1 to 144"):
+        list(pictures(145, 16))
