@@ -31,13 +31,13 @@ from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.calibration import Calibration
 from hvqlib.detector.detector import Detector
 from hvqlib.errors import InputError
-from hvqlib.evaluation.evaluate import Evaluation
+from hvqlib.evaluation.evaluate import Evaluation, evaluate
 from hvqlib.evaluation.metrics import all_metrics, auroc, mean_over_classes
 from hvqlib.features.extraction import features_of_images
 from hvqlib.files import data_folder
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.model.transport import cost, plan, transport_score
-from hvqlib.training.recalibrate import held_out
+from hvqlib.training.recalibrate import held_out, recalibrate
 
 # "bare": without k-means start and without revival.
 RULES: dict[str, dict] = {
@@ -90,7 +90,7 @@ class Measures:
     def __call__(
         self, detector: Detector, dataset: AnomalyDataset, cache: str | Path | None, own: Evaluation
     ) -> tuple[dict[str, float | None], dict[str, Evaluation]]:
-        """Give the columns, and the readings of the levels by name."""
+        """Give the columns, and by name the reading by length and those of the levels."""
         run = Run(detector, dataset, cache)
         found: dict[str, float | None] = dict.fromkeys(self.columns)
         found["rare_auroc"] = run.rare_auroc(own)
@@ -102,7 +102,9 @@ class Measures:
         if dataset.root.name == "foundry":
             measured = survival.measure(detector)
             found |= {"survival": measured["survival"], "normal": measured["normal"]}
-        return found, dict(run.readings()) if self.levels else {}
+        by_length = recalibrate(detector, dataset, cache, reading="norm", picture=False)
+        readings = {"by length, no picture": evaluate(by_length, dataset, cache=cache)}
+        return found, readings | (dict(run.readings()) if self.levels else {})
 
 
 class Run:
