@@ -227,24 +227,28 @@ class Run:
             yield name, self.judge(maps)
         for kind, both in joined.items():
             yield f"{kind}, all levels", self.judge(both[1])
-            yield f"residual and {kind}", self.judge(self.joined([away["residual"], both])[1])
+            yield f"residual and {kind}", self.judge(self.joined([away["residual"], both], equal=True)[1])
 
-    def joined(self, signals: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        """Add signals, of training and of test images, by weights of 0 or more that sum to 1, those with which the sum
-        varies least over the held-out normal images of a class; in spreads of those."""
+    def joined(self, signals: Sequence[tuple[Tensor, Tensor]], equal: bool = False) -> tuple[Tensor, Tensor]:
+        """Add signals, of training and of test images, each in spreads of a class's held-out normal images.
+
+        By weights of 0 or more with a sum of 1: those with which the sum varies least over these images, or `equal`
+        ones. The sum is in its own spreads again.
+        """
         train, test = (torch.stack(kind) for kind in zip(*signals, strict=True))  # each (S, N, H, W)
         sums = torch.zeros_like(train[0]), torch.zeros_like(test[0])
         for c in self.classes:
             seen = train[:, self.held & (self.train_ids == c)].flatten(1).double()
-            # Least w.C.w for a given sum, no w below 0: a least-squares problem with non-negative unknowns, whose heavy
-            # last row holds the sum.
-            root = np.linalg.cholesky(seen.cov().numpy() + 1e-6 * np.eye(len(seen))).T
-            heavy = 1e4 * np.abs(root).max()
-            solved, _ = nnls(np.vstack([root, np.full(len(seen), heavy)]), [*np.zeros(len(seen)), heavy])
-            weights = torch.from_numpy(solved / solved.sum()).float()
-            spread = (weights @ seen.float()).std()
+            weights = 1 / seen.std(1)
+            if not equal:
+                # Least w.C.w for a given sum, no w below 0: a least-squares problem with non-negative unknowns, whose
+                # heavy last row holds the sum.
+                root = np.linalg.cholesky(seen.corrcoef().numpy() + 1e-6 * np.eye(len(seen))).T
+                solved, _ = nnls(np.vstack([root, np.full(len(seen), 1e4)]), [*np.zeros(len(seen)), 1e4])
+                weights = weights * torch.from_numpy(solved / solved.sum())
+            weights = weights / (weights @ seen).std()
             for goal, source, ids in ((sums[0], train, self.train_ids), (sums[1], test, self.test_ids)):
-                goal[ids == c] = torch.einsum("s,snhw->nhw", weights, source[:, ids == c]) / spread
+                goal[ids == c] = torch.einsum("s,snhw->nhw", weights.float(), source[:, ids == c])
         return sums
 
     def judge(self, maps: Tensor) -> Evaluation:

@@ -17,6 +17,9 @@ from pathlib import Path
 
 from scipy import stats
 
+sys.path.insert(0, str(Path(__file__).parent))
+import question_tables  # noqa: E402
+
 from hvqlib.evaluation.comparison import Difference, holm, paired_bootstrap
 
 ROOT = Path(__file__).parents[1]
@@ -364,6 +367,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "scale": scale,
     "inference": inference,
     "cost": cost,
+    **question_tables.TABLES,
 }
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

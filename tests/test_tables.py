@@ -13,6 +13,8 @@ from PIL import Image
 
 from benchmarks.ablate import VARIANTS, parser
 from benchmarks.peers import parser as peers_parser
+from benchmarks.questions import ARMS, questions_columns
+from benchmarks.questions import parser as questions_parser
 from hvqlib import evaluate
 from hvqlib.course.material import cache_folder, foundry, shipped
 from hvqlib.course.results import read_rows
@@ -122,6 +124,37 @@ def test_rows_of_peers_say_how_they_came_about():
         told = re.fullmatch(r"python -m benchmarks\.peers (.+?)  # anomalib .+", row["command"])
         asked = peers_parser().parse_args(shlex.split(told[1]))
         assert (asked.data.name, asked.seeds, row["steps"]) == (row["data"], row["seed"], "1")
+
+
+def test_rows_of_questions_say_how_they_came_about():
+    rows = read_rows(RESULTS / "questions.csv", questions_columns())
+    assert rows
+    for row in rows:
+        assert "dirty" not in row["commit"] and row["machine"] and json.loads(row["scores"])
+        told = re.fullmatch(r"python -m benchmarks\.questions (.+)", row["command"])
+        asked = questions_parser().parse_args(shlex.split(told[1]))
+        assert (asked.steps, asked.seeds, asked.data.name) == (row["steps"], row["seed"], row["data"])
+        assert asked.arms in ARMS and row["variant"].split(", ")[0] == asked.arms
+        for metric in METRICS:
+            some = [c[metric] for c in json.loads(row["classes"]).values() if c[metric] is not None]
+            assert abs(float(row[metric]) - sum(some) / len(some)) < 1e-4
+
+
+def test_tables_of_questions_follow_the_csv(tables, tmp_path, monkeypatch):
+    own = importlib.import_module("question_tables")
+    rows = read_rows(RESULTS / "questions.csv", questions_columns())
+    (mine,) = [
+        r for r in rows if (r["data"], r["variant"], r["seed"], r["steps"]) == ("foundry", "one level", "0", "900")
+    ]
+    with (tmp_path / "q.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(mine))
+        writer.writeheader()
+        for seed, value in enumerate(("0.5", "0.75")):
+            writer.writerow(mine | {"seed": str(seed), "image_auroc": value})
+    monkeypatch.setattr(own, "CSV", tmp_path / "q.csv")
+    (line,) = [line for line in own.hierarchy().splitlines() if line.startswith("| foundry | one level, 512")]
+    assert "| 62.5 [50.0, 75.0] |" in line
+    assert own.hierarchy().count("not run") > 10  # what is not there is said to be not there
 
 
 def test_the_figure_shows_the_rows(monkeypatch):

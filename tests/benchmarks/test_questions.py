@@ -104,20 +104,30 @@ def test_rare_good_images_are_those_farthest_from_training(run, small_data):
     assert run.rare_auroc(own) == pytest.approx(np.mean(values))
 
 
-@pytest.mark.parametrize("mix", [((1.0, 0.5), (0.5, 2.0)), ((1.0, 0.0), (1.0, 0.5))])  # the second: one says it all
+# In the second, three signals of which one says what the other two do, and noise: its weight would be below 0.
+@pytest.mark.parametrize(
+    "mix", [((1.0, 0, 0), (3.0, 4.0, 0), (0, 1.0, 2.0)), ((1.0, 0, 0), (0, 1.0, 0), (1.0, 1.0, 1))]
+)
 def test_joined_signals_vary_least_with_no_weight_below_0(run, mix):
     torch.manual_seed(0)
-    train = torch.einsum("ij,jnhw->inhw", torch.tensor(mix), torch.randn(2, len(run.train_ids), 3, 3))
-    test = torch.randn(2, len(run.test_ids), 3, 3)
-    joined_train, joined_test = run.joined(list(zip(train, test, strict=True)))
-    for c in (0, 1):
-        seen = train[:, run.held & (run.train_ids == c)].flatten(1).double().numpy()
-        variance = lambda w, seen=seen: (w[0] * seen[0] + (1 - w[0]) * seen[1]).var()  # noqa: E731
-        best = minimize(variance, [0.5], bounds=[(0, 1)]).x[0]  # by trying, not by a formula
-        spread = (best * seen[0] + (1 - best) * seen[1]).std(ddof=1)
-        expected = (best * test[0] + (1 - best) * test[1])[run.test_ids == c] / spread
-        torch.testing.assert_close(joined_test[run.test_ids == c], expected.float(), rtol=1e-3, atol=1e-3)
-        assert joined_train[run.held & (run.train_ids == c)].std() == pytest.approx(1, abs=1e-3)
+    train = torch.einsum("ij,jnhw->inhw", torch.tensor(mix), torch.randn(3, len(run.train_ids), 3, 3))
+    test = torch.randn(3, len(run.test_ids), 3, 3)
+    pairs = list(zip(train, test, strict=True))
+    for equal in (False, True):
+        joined_train, joined_test = run.joined(pairs, equal)
+        for c in (0, 1):
+            seen = train[:, run.held & (run.train_ids == c)].flatten(1).double().numpy()
+            spreads = seen.std(1, ddof=1)
+            seen = seen / spreads[:, None]
+            sums_to_1 = {"type": "eq", "fun": lambda w: w.sum() - 1}
+            best = np.full(3, 1 / 3)
+            if not equal:  # by trying, not by a formula
+                variance = lambda w, seen=seen: (w @ seen).var()  # noqa: E731
+                best = minimize(variance, best, bounds=[(0, 1)] * 3, constraints=sums_to_1, tol=1e-12).x
+            mine = test[:, run.test_ids == c].double().numpy() / spreads[:, None, None, None]
+            expected = np.einsum("s,snhw->nhw", best, mine) / (best @ seen).std(ddof=1)
+            np.testing.assert_allclose(joined_test[run.test_ids == c].numpy(), expected, rtol=5e-3, atol=5e-3)
+            assert joined_train[run.held & (run.train_ids == c)].std() == pytest.approx(1, abs=1e-3)
 
 
 @torch.no_grad()
