@@ -24,7 +24,7 @@ from torch import Tensor
 from benchmarks import survival
 from benchmarks.ablate import Parser, ablate, numbers
 from hvqlib.cli import exit_status
-from hvqlib.course.results import COLUMNS
+from hvqlib.course.results import MEASURED
 from hvqlib.data.dataset import AnomalyDataset
 from hvqlib.data.images import read_mask
 from hvqlib.detector.anomaly_map import image_score, upsample
@@ -84,7 +84,7 @@ class Measures:
 
     levels: bool
     module = "benchmarks.questions"
-    columns = ("error", "error_rare", "settled", "settled_by_chance", "rare_auroc", "survival", "normal")
+    columns = MEASURED
 
     @torch.no_grad()
     def __call__(
@@ -267,11 +267,6 @@ class Run:
             scores[name] = tuple(score[label[mine] == kind].tolist() for kind in (0, 1))
         metrics = {"classes": per_class, "mean": mean_over_classes(per_class), "n": {}, "class_accuracy": None}
         return Evaluation(metrics, [], scores)  # type: ignore[arg-type]
-
-
-def questions_columns() -> tuple[str, ...]:
-    """Name the columns of the csv."""
-    return (*COLUMNS, *Measures.columns)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hvqlib.course.figures.questions import HIERARCHIES, KINDS, LEVELS, NETWORKS, RULES, values
-from hvqlib.course.results import COLUMNS, read_rows
+from hvqlib.course.results import QUESTION_COLUMNS, read_rows
 from hvqlib.evaluation.comparison import holm, paired_bootstrap
 
 Row = Mapping[str, str]
 CSV = Path(__file__).parents[1] / "data" / "results" / "questions.csv"
-MEASURED = ("error", "error_rare", "settled", "settled_by_chance", "rare_auroc", "survival", "normal")
 SETS = ("foundry", "real5")
 MISSING = "not run"
 
@@ -39,7 +38,7 @@ ASKED = (
 
 def rows() -> list[dict[str, str]]:
     """Read all rows."""
-    return read_rows(CSV, (*COLUMNS, *MEASURED))
+    return read_rows(CSV, QUESTION_COLUMNS)
 
 
 def shown(found: Sequence[float], digits: int = 1) -> str:

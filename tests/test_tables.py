@@ -13,11 +13,11 @@ from PIL import Image
 
 from benchmarks.ablate import VARIANTS, parser
 from benchmarks.peers import parser as peers_parser
-from benchmarks.questions import ARMS, questions_columns
+from benchmarks.questions import ARMS
 from benchmarks.questions import parser as questions_parser
 from hvqlib import evaluate
 from hvqlib.course.material import cache_folder, foundry, shipped
-from hvqlib.course.results import read_rows
+from hvqlib.course.results import QUESTION_COLUMNS, read_rows
 from hvqlib.evaluation.metrics import METRICS
 from tests.conftest import script
 
@@ -127,7 +127,7 @@ def test_rows_of_peers_say_how_they_came_about():
 
 
 def test_rows_of_questions_say_how_they_came_about():
-    rows = read_rows(RESULTS / "questions.csv", questions_columns())
+    rows = read_rows(RESULTS / "questions.csv", QUESTION_COLUMNS)
     assert rows
     for row in rows:
         assert "dirty" not in row["commit"] and row["machine"] and json.loads(row["scores"])
@@ -142,7 +142,7 @@ def test_rows_of_questions_say_how_they_came_about():
 
 def test_tables_of_questions_follow_the_csv(tables, tmp_path, monkeypatch):
     own = importlib.import_module("question_tables")
-    rows = read_rows(RESULTS / "questions.csv", questions_columns())
+    rows = read_rows(RESULTS / "questions.csv", QUESTION_COLUMNS)
     (mine,) = [
         r for r in rows if (r["data"], r["variant"], r["seed"], r["steps"]) == ("foundry", "one level", "0", "900")
     ]

@@ -14,6 +14,9 @@ COLUMNS = (
     *("cpu_seconds", "memory_mb", "classes", "scores", "machine", "torch", "hvqlib", "commit", "date", "command"),
 )
 KEY = ("variant", "data", "seed", "steps")
+# What is measured besides for docs/questions.md.
+MEASURED = ("error", "error_rare", "settled", "settled_by_chance", "rare_auroc", "survival", "normal")
+QUESTION_COLUMNS = (*COLUMNS, *MEASURED)
 
 
 def read_rows(path: str | Path, columns: Sequence[str] = COLUMNS) -> list[dict[str, str]]:

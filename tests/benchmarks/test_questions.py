@@ -13,10 +13,10 @@ from sklearn.metrics import normalized_mutual_info_score, roc_auc_score
 
 from benchmarks.ablate import ablate
 from benchmarks.many_classes import changed, draw, pictures
-from benchmarks.questions import ARMS, LEVELS_OF, Measures, Run, main, parser, questions_columns
+from benchmarks.questions import ARMS, LEVELS_OF, Measures, Run, main, parser
 from hvqlib.config import Config
 from hvqlib.course.foundry.dataset import draw_picture
-from hvqlib.course.results import read_rows
+from hvqlib.course.results import QUESTION_COLUMNS, read_rows
 from hvqlib.data.dataset import load_dataset
 from hvqlib.detector.detector import Detector
 from hvqlib.errors import InputError
@@ -37,7 +37,7 @@ def test_a_row_for_the_arm_and_one_for_each_reading_of_its_levels(small_data, sm
     asked = (small_data, out, ["bare"], [0], [12])
     options = {"readings": False, "base": small_config, "arms": {"bare": {"init": "random", "revive": False}}}
     assert ablate(*asked, **options, measure=Measures(levels=True)) == 1
-    own, *others = read_rows(out, questions_columns())
+    own, *others = read_rows(out, QUESTION_COLUMNS)
     assert own["variant"] == "bare" and all(own[c] for c in ("error", "error_rare", "settled", "rare_auroc"))
     assert own["survival"] == "" and own["scores"]  # only foundry's images can be drawn without their defect
     assert 0 < float(own["error"]) <= float(own["error_rare"])
