@@ -38,7 +38,7 @@ def values(rows: Sequence[Row], data: str, variant: str, column: str, steps: int
 def dots(axes: Any, at: float, found: Sequence[float], color: str, marker: str, hollow: bool = False) -> None:
     """Mark each seed's value in a row of axes."""
     face = "none" if hollow else color
-    axes.plot(found, [at] * len(found), marker, color=color, mfc=face, ms=8, mew=1.8, linestyle="none", clip_on=False)
+    axes.plot(found, [at] * len(found), marker, color=color, mfc=face, ms=8, mew=1.8, linestyle="none")
 
 
 def finish(figure: Figure, row: Sequence[Any], labels: Sequence[str], looks: Sequence[tuple[dict, str]]) -> Figure:
@@ -49,7 +49,7 @@ def finish(figure: Figure, row: Sequence[Any], labels: Sequence[str], looks: Seq
         axes.locator_params(axis="x", nbins=5)
     for look, text in looks:
         row[0].plot([], [], linestyle="none", ms=8, label=text, **look)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=11)
+    figure.legend(loc="outside lower center", ncols=min(3, len(looks)), frameon=False, fontsize=11)
     return figure
 
 
@@ -61,7 +61,7 @@ def set_looks() -> list[tuple[dict, str]]:
 def draw_transport(rows: Sequence[Row]) -> Figure:
     """Draw for each way to move codes, with and without k-means start and revival, codes used, error, detection."""
     figure, row = canvas(1, 3, height=3.9)
-    arms = [(f"512 {rule}{bare}", f"{name}{', alone' if bare else ''}")
+    arms = [(f"512 {rule}{bare}", f"{name}{', unaided' if bare else ''}")
             for bare in ("", " bare") for rule, name in RULES.items()]  # fmt: skip
     for at, (arm, _) in enumerate(arms):
         for number, (data, (_, color, marker)) in enumerate(SETS.items()):
@@ -73,12 +73,14 @@ def draw_transport(rows: Sequence[Row]) -> Figure:
     for axes in row:
         names(axes, [name for _, name in arms] if axes is row[0] else [""] * len(arms))
         axes.axhline(2.5, color=GREY, linewidth=1, linestyle=":")
-    row[0].set_xlim(0, 100)
-    row[1].set_xscale("log")
+    row[0].set_xlim(-4, 104)
     hollow = ({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.8}, "hollow: read by length alone")
     labels = ("codes used, of the codebook\nthat uses fewest (%)", "error of the hardest tenth\n(% of variance)",
               "image AUROC (%)")  # fmt: skip
-    return finish(figure, row, labels, [*set_looks(), hollow])
+    finish(figure, row, labels, [*set_looks(), hollow])
+    row[1].set(xscale="log", xticks=(10, 30, 100, 300), xticklabels=(10, 30, 100, 300))
+    row[1].minorticks_off()
+    return figure
 
 
 def draw_levels(rows: Sequence[Row], data: str) -> Figure:
@@ -89,10 +91,12 @@ def draw_levels(rows: Sequence[Row], data: str) -> Figure:
             for number, (kind, (color, marker, _)) in enumerate(KINDS.items()):
                 found = values(rows, data, f"512 nearest, {kind}, {level}", metric)
                 dots(axes, at + (-0.2, 0, 0.2)[number], found, color, marker)
-        for found in values(rows, data, "512 nearest, residual", metric):
-            axes.axvline(found, color=ORANGE, linewidth=2)
+        for value in values(rows, data, "512 nearest, residual", metric):
+            axes.axvline(value, color=ORANGE, linewidth=2)
         names(axes, LEVELS if axes is row[0] else [""] * len(LEVELS))
-    looks = [({"color": color, "marker": marker}, text) for color, marker, text in KINDS.values()]
+    looks: list[tuple[dict, str]] = [
+        ({"color": color, "marker": marker}, text) for color, marker, text in KINDS.values()
+    ]
     looks.append(({"color": ORANGE, "marker": "|", "mew": 2}, "the residual alone"))
     return finish(figure, row, ("image AUROC (%)", "AUPRO (%)"), looks)
 
@@ -108,7 +112,7 @@ def draw_hierarchy(rows: Sequence[Row]) -> Figure:
             dots(row[2], place, values(rows, data, arm, "settled_by_chance"), color, marker, True)
     for axes in row:
         names(axes, list(HIERARCHIES.values()) if axes is row[0] else [""] * len(HIERARCHIES))
-    row[2].set_xlim(0, 100)
+    row[2].set_xlim(-4, 104)
     hollow = ({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.8}, "hollow: what chance alone would settle")
     labels = ("image AUROC (%)", "AUPRO (%)", "of a level's code, settled\nby the one above (%)")
     return finish(figure, row, labels, [*set_looks(), hollow])
