@@ -74,7 +74,7 @@ def draw_transport(rows: Sequence[Row]) -> Figure:
         names(axes, [name for _, name in arms] if axes is row[0] else [""] * len(arms))
         axes.axhline(2.5, color=GREY, linewidth=1, linestyle=":")
     row[0].set_xlim(-4, 104)
-    hollow = ({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.8}, "hollow: read by length alone")
+    hollow = ({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.8}, "hollow: by length, without the picture")
     labels = ("codes used, of the codebook\nthat uses fewest (%)", "error of the hardest tenth\n(% of variance)",
               "image AUROC (%)")  # fmt: skip
     finish(figure, row, labels, [*set_looks(), hollow])
