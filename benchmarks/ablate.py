@@ -91,7 +91,7 @@ READINGS_OF_FULL: dict[str, dict] = {
 
 
 class Measure(Protocol):
-    """Measure more of each run than its metrics; a function of a module, since each run is a process of its own."""
+    """Measure more of each run than its metrics. Can be pickled, since each run is a process of its own."""
 
     module: str  # whose command repeats a row
     columns: tuple[str, ...]

@@ -9,6 +9,7 @@ of its own. Needs about a tenth of a second of a core a picture.
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import permutations
@@ -16,10 +17,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from hvqlib.course.foundry import PRODUCTS
-from hvqlib.course.foundry.dataset import COUNTS, draw_picture
+from hvqlib.course.foundry.dataset import COUNTS, draw_picture, save_picture
 from hvqlib.errors import InputError
 
 VARIANTS = 24  # of a product: six orders of the colours, mirrored or not, light and dark exchanged or not
@@ -54,15 +54,8 @@ def pictures(number: int, images: int) -> Iterator[tuple[str, int, str, int, str
 def draw(task: tuple[Path, str, int, str, int, str | None]) -> None:
     """Draw a picture into the folder of its class and kind, and the mask of its defect beside it."""
     root, product, variant, split, number, defect = task
-    picture, mask = draw_picture(product, split, number, variant, defect)
-    folder, kind = root / f"{product}_{variant}", defect or "good"
-    files = {f"{'train' if split == 'train' else 'test'}/{kind}/{number:03d}.png": changed(picture, variant)}
-    if defect:
-        files[f"ground_truth/{kind}/{number:03d}_mask.png"] = changed(mask.astype(np.uint8) * 255, variant)
-    for name, pixels in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(path)
+    picture, mask = (changed(one, variant) for one in draw_picture(product, split, number, variant, defect))
+    save_picture(root / f"{product}_{variant}", split, number, defect, picture, mask)
 
 
 def main() -> None:
@@ -75,9 +68,17 @@ def main() -> None:
     out = given.out or Path(f"data/foundry{given.classes}")
     if out.exists():
         raise SystemExit(f"{out} is there already: move it away, or choose another --out.")
-    tasks = [(out, *picture) for picture in pictures(given.classes, given.images)]
+    if given.images < given.classes:
+        raise SystemExit(f"--images is {given.images}; each of {given.classes} classes needs one or more.")
+    beside = out.with_name(f".{out.name}.part")  # the folder appears when it is complete
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        tasks = [(beside, *picture) for picture in pictures(given.classes, given.images)]
+    except InputError as error:
+        raise SystemExit(str(error)) from None
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         list(pool.map(draw, tasks, chunksize=8))
+    beside.rename(out)
     print(f"{out}: {len(tasks)} pictures of {given.classes} classes")
 
 

@@ -22,7 +22,7 @@ from sklearn.metrics.cluster import contingency_matrix, expected_mutual_informat
 from torch import Tensor
 
 from benchmarks import survival
-from benchmarks.ablate import Parser, ablate, numbers
+from benchmarks.ablate import READINGS, Parser, ablate, numbers
 from hvqlib.cli import exit_status
 from hvqlib.course.results import MEASURED
 from hvqlib.data.dataset import AnomalyDataset
@@ -33,7 +33,6 @@ from hvqlib.detector.detector import Detector
 from hvqlib.errors import InputError
 from hvqlib.evaluation.evaluate import Evaluation, evaluate
 from hvqlib.evaluation.metrics import all_metrics, auroc, mean_over_classes
-from hvqlib.features.extraction import features_of_images
 from hvqlib.files import data_folder
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.model.transport import cost, plan, transport_score
@@ -75,6 +74,7 @@ ARMS: dict[str, dict] = {
         if (width, method) != (64, "quantised")  # that is "512 nearest"
     },
 }
+BY_LENGTH = "by length, no picture"  # the reading closest to the paper's
 LEVELS_OF = "512 nearest"  # the arm whose levels are read one by one
 
 
@@ -102,8 +102,8 @@ class Measures:
         if dataset.root.name == "foundry":
             measured = survival.measure(detector)
             found |= {"survival": measured["survival"], "normal": measured["normal"]}
-        by_length = recalibrate(detector, dataset, cache, reading="norm", picture=False)
-        readings = {"by length, no picture": evaluate(by_length, dataset, cache=cache)}
+        by_length = recalibrate(detector, dataset, cache, **READINGS[BY_LENGTH])
+        readings = {BY_LENGTH: evaluate(by_length, dataset, cache=cache)}
         return found, readings | (dict(run.readings()) if self.levels else {})
 
 
@@ -119,9 +119,8 @@ class Run:
 
     def features(self, samples: Sequence) -> tuple[Tensor, Tensor]:
         """Compute the standardised features (N, C, H, W) and the class ids (N,) of samples."""
-        some = features_of_images(self.detector.backbone, [sample.path for sample in samples], self.cache)
         ids = torch.tensor([self.detector.classes.index(sample.class_name) for sample in samples])
-        return self.detector.standardize(some[:]), ids
+        return self.detector.features([sample.path for sample in samples], self.cache), ids
 
     def tokens(self, features: Tensor, class_id: int) -> Iterator[tuple[Tensor, Tensor, int]]:
         """Yield what is quantised of features (N, C, H, W) of one class: tokens (N, L, D), ids (N, L), level."""

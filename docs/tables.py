@@ -19,6 +19,7 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parent))
 import question_tables  # noqa: E402
+from question_tables import table  # noqa: E402
 
 from hvqlib.evaluation.comparison import Difference, holm, paired_bootstrap
 
@@ -80,11 +81,6 @@ def rows(name: str, **wanted: object) -> list[dict[str, str]]:
     if not found:
         raise SystemExit(f"data/results/{name}.csv has no rows with {wanted}.")
     return found
-
-
-def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def percent(value: str | float | None) -> str:

@@ -111,6 +111,8 @@ class Config:
             raise InputError(f'score "released" needs codebooks, method "{self.method}" has none: choose "residual".')
         if self.transport < 0 or self.transport_every < 1 or not self.transport_reg > 0:
             raise InputError("transport must be 0 or more, transport_every 1 or more, transport_reg above 0.")
+        if self.residual_levels and not self.hierarchy:
+            raise InputError("residual_levels needs levels below the top one: leave hierarchy on.")
         if self.update == "gradient" and not self.transport:
             raise InputError('update "gradient" moves codes by the transport loss: set transport above 0.')
         if not 0 <= self.seed < 2**32:

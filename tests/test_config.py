@@ -63,6 +63,8 @@ def test_small_gpu_preset_is_about_an_hour_as_its_page_calculates():
         ({"stages": 4}, "stages is 4; it must be 1, 2 or 3"),
         ({"components": 0}, "components"),
         ({"bottleneck": 1.0}, "bottleneck is 1.0; it must be from 0 to below 1"),
+        ({"update": "gradient"}, 'update "gradient" moves codes by the transport loss: set transport above 0'),
+        ({"residual_levels": True, "hierarchy": False}, "residual_levels needs levels below the top one"),
         ({"colour": 1}, "colour"),
         ({"method": "knn", "score": "released"}, "needs codebooks"),
     ],

@@ -114,12 +114,16 @@ def draw_foundry(root: str | Path, seed: int = 0, counts: dict[str, int] = COUNT
 def _save(task: tuple[Path, int, Job]) -> None:
     """Draw a picture into the folder of its class and kind, and the mask of its defect beside it."""
     root, seed, (product, split, number, defect) = task
-    picture, mask = draw_picture(product, split, number, seed, defect)
+    save_picture(root / product, split, number, defect, *draw_picture(product, split, number, seed, defect))
+
+
+def save_picture(folder: Path, split: str, number: int, defect: str | None, picture: Array, mask: Array) -> None:
+    """Write a picture (H, W, 3) uint8 into the folder of its class, and the mask (H, W) bool of its defect, if any."""
     kind = defect or "good"
     files = {f"{'train' if split == 'train' else 'test'}/{kind}/{number:03d}.png": picture}
     if defect:
         files[f"ground_truth/{kind}/{number:03d}_mask.png"] = mask.astype(np.uint8) * 255
     for name, pixels in files.items():
-        path = root / product / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
