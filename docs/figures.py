@@ -1,8 +1,8 @@
-"""Draw docs/methods.png from data/results: every method, every class, and how sure the differences are.
+"""Draw the pictures of docs/evidence.md, docs/questions.md and docs/report.md from data/results.
 
     python docs/figures.py          # writes; `make tables`
 
-The picture holds a checksum of the rows it shows, which a test compares.
+A picture holds a checksum of the rows it shows, which a test compares.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -18,24 +19,31 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 sys.path.insert(0, str(Path(__file__).parent))
+import question_tables
 import tables
 
+from hvqlib.course.figures import questions
 from hvqlib.evaluation.figures import BLUE, GREY, ORANGE
 
-OUT = tables.ROOT / "docs" / "methods.png"
+DOCS = tables.ROOT / "docs"
 PANELS = {"image_auroc": "image AUROC (%)", "pixel_auroc": "pixel AUROC (%)", "aupro": "AUPRO (%)"}
 SETS = {"real5": "five classes of photographs", "foundry": "foundry: six drawn classes, one photographed"}
 MARKERS = "osD^v<>"
 
 
-def checksum() -> str:
-    """Sum up the rows that the figure shows."""
-    shown = [(data, variant, row["seed"], row["classes"], row["scores"])
-             for data in SETS for variant, found in tables.measured(data).items() for row in found]  # fmt: skip
+def checksum(name: str) -> str:
+    """Sum up the rows that a picture shows."""
+    if name == "methods":
+        found = [
+            (data, variant, row) for data in SETS for variant, some in tables.measured(data).items() for row in some
+        ]
+        shown: object = [(data, variant, row["seed"], row["classes"], row["scores"]) for data, variant, row in found]
+    else:
+        shown = [question_tables.rows(), question_tables.switching_rows()]
     return f"{zlib.crc32(json.dumps(shown).encode()):08x}"
 
 
-def draw() -> Figure:
+def draw_methods() -> Figure:
     """Draw a row for each data set: three metrics, and the differences from HVQ-Trans with their intervals."""
     sizes = [len(tables.measured(data)) for data in SETS]
     figure = Figure(figsize=(13, 1.6 + 0.42 * sum(sizes)), layout="constrained")
@@ -76,11 +84,29 @@ def draw() -> Figure:
     return figure
 
 
+def of_rows(draw: Callable[..., Figure], *more: object) -> Callable[[], Figure]:
+    """Have a picture of notebook 11 drawn of all rows of the questions."""
+    return lambda: draw(question_tables.rows(), *more)
+
+
+PICTURES: dict[str, Callable[[], Figure]] = {
+    "methods": draw_methods,
+    "question_transport": of_rows(questions.draw_transport),
+    "question_levels": of_rows(questions.draw_levels, "real5"),
+    "question_hierarchy": of_rows(questions.draw_hierarchy),
+    "question_switching": lambda: questions.draw_switching(question_tables.rows(), question_tables.switching_rows()),
+    "question_copying": of_rows(questions.draw_copying),
+}
+
+
 def main() -> None:
-    draw().savefig(OUT, dpi=100, facecolor="white")
-    picture, note = Image.open(OUT), PngInfo()
-    note.add_text("rows", checksum())
-    picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(OUT, pnginfo=note, optimize=True)
+    """Write the pictures, few colours each."""
+    for name, draw in PICTURES.items():
+        path, note = DOCS / f"{name}.png", PngInfo()
+        draw().savefig(path, dpi=100, facecolor="white")
+        picture = Image.open(path)
+        note.add_text("rows", checksum(name))
+        picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, pnginfo=note, optimize=True)
 
 
 if __name__ == "__main__":

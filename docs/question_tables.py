@@ -7,14 +7,30 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hvqlib.course.figures.questions import HIERARCHIES, KINDS, LEVELS, NETWORKS, RULES, values
-from hvqlib.course.results import QUESTION_COLUMNS, read_rows
+from hvqlib.course.figures.questions import (
+    BY_LENGTH,
+    CLASSES,
+    CODES,
+    HIERARCHIES,
+    KINDS,
+    LENGTHS,
+    LEVELS,
+    NETWORKS,
+    RULES,
+    SWITCHING,
+    WIDTHS,
+    copied,
+    copying_arm,
+    values,
+)
+from hvqlib.course.results import QUESTION_COLUMNS, SWITCHING_COLUMNS, read_rows
 from hvqlib.evaluation.comparison import holm, paired_bootstrap
 
 Row = Mapping[str, str]
 CSV = Path(__file__).parents[1] / "data" / "results" / "questions.csv"
 SETS = ("foundry", "real5")
 MISSING = "not run"
+COPIED = ("survival", "residual of normal places", "image AUROC", "AUPRO", "image AUROC, by length")
 
 
 class Asked(NamedTuple):
@@ -23,6 +39,7 @@ class Asked(NamedTuple):
     question: str
     first: str
     second: str
+    sets: tuple[str, ...] = SETS
 
 
 ASKED = (
@@ -33,12 +50,18 @@ ASKED = (
     Asked("Q5", "512 nearest, residual and plan", "512 nearest, residual"),
     Asked("Q6", "512 nearest", "one level of 2560"),
     Asked("Q6", "residual levels", "one level of 2560"),
+    *(Asked("Q8", "64 nearest", f"one set for {n}", (f"foundry{n}",)) for n in CLASSES),
 )
 
 
 def rows() -> list[dict[str, str]]:
     """Read all rows."""
     return read_rows(CSV, QUESTION_COLUMNS)
+
+
+def switching_rows() -> list[dict[str, str]]:
+    """Read what codebooks of each class cost beside one shared set."""
+    return read_rows(CSV.with_name("switching.csv"), SWITCHING_COLUMNS)
 
 
 def shown(found: Sequence[float], digits: int = 1) -> str:
@@ -63,7 +86,7 @@ def transport(data: str) -> str:
             columns = ("least_used", "error", "error_rare", "rare_auroc", "image_auroc", "aupro")
             line = [shown(values(every, data, arm, column)) for column in columns]
             perplexity = [value / 512 for value in values(every, data, arm, "perplexity")]
-            length = shown(values(every, data, f"{arm}, by length, no picture", "image_auroc"))
+            length = shown(values(every, data, f"{arm}, {BY_LENGTH}", "image_auroc"))
             body.append([name, "no" if bare else "yes", line[0], shown(perplexity), *line[1:], length])
     head = ["codes move by", "k-means, revival", "codes used, least", "perplexity", "error", "of the hardest tenth",
             "AUROC, rare good images", "image AUROC", "AUPRO", "image AUROC, by length"]  # fmt: skip
@@ -101,49 +124,63 @@ def hierarchy() -> str:
             perplexity = shown([value / codes for value in values(every, data, arm, "perplexity")])
             settled = [shown(values(every, data, arm, column)) for column in ("settled", "settled_by_chance")]
             told = f"{settled[0]} ({settled[1]})" if "level" not in arm or arm == "residual levels" else "one level"
-            length = shown(values(every, data, f"{arm}, by length, no picture", "image_auroc"))
+            length = shown(values(every, data, f"{arm}, {BY_LENGTH}", "image_auroc"))
             body.append([data, name, *line[:3], length, perplexity, line[3], told])
     head = ["images", "codebooks", "image AUROC", "pixel AUROC", "AUPRO", "image AUROC, by length", "perplexity",
             "error", "settled from above (by chance)"]  # fmt: skip
     return table(head, body)
 
 
-def copying() -> str:
-    """Survival of a defect, error of normal images and detection, at each width and number of codes, on foundry."""
-    every, body = rows(), []
-    steps = sorted({int(row["steps"]) for row in every if row["variant"].startswith("width ")})
-    for length in steps:
-        for width in (32, 64, 128, 256):
-            for method, (name, _) in NETWORKS.items():
-                arm = "512 nearest" if (width, method) == (64, "quantised") else f"width {width} {method}"
-                line = _copied(every, arm, length)
-                body += (
-                    [[name, f"{width}", "512" if method == "quantised" else "none", f"{length}", *line]] if line else []
-                )
-    for codes in (4, 16, 64, 256, 512, 1024, 2048, 4096):
-        line = _copied(every, f"{codes} nearest", 900)
-        body += [["HVQ-Trans", "64", f"{codes}", "900", *line]] if line else []
-    head = ["network", "width", "codes", "steps", "survival", "residual of normal places", "image AUROC",
-            "image AUROC, by length"]  # fmt: skip
+def switching() -> str:
+    """Codebooks of each class against one shared set with as many codes, and what they cost."""
+    every, costs, body = rows(), switching_rows(), []
+    for n in CLASSES:
+        for kind, (*_, name) in SWITCHING.items():
+            arm = kind.format(n)
+            columns = ("image_auroc", "pixel_auroc", "aupro", "least_used")
+            line = [shown(values(every, f"foundry{n}", arm, column)) for column in columns]
+            length = shown(values(every, f"foundry{n}", f"{arm}, {BY_LENGTH}", "image_auroc"))
+            (cost,) = [row for row in costs if (row["arm"], row["classes"]) == (arm, f"{n}")]
+            body.append([f"{n}", name, *line[:3], length, line[3], cost["megabytes"], cost["milliseconds"]])
+    head = ["classes", "codebooks", "image AUROC", "pixel AUROC", "AUPRO", "image AUROC, by length",
+            "codes used, least", "MB", "ms an image"]  # fmt: skip
     return table(head, body)
 
 
-def _copied(every: Sequence[Row], arm: str, steps: int) -> list[str]:
+def copying() -> str:
+    """Survival of a defect, residuals of normal places and detection, by width and length of training, on foundry."""
+    body = []
+    for steps in LENGTHS:
+        for width in WIDTHS:
+            for method, (name, _) in NETWORKS.items():
+                line = _copied(copying_arm(width, method), steps)
+                body += [[name, f"{width}", f"{steps:,}", *line]] if line else []
+    return table(["network", "width", "steps", *COPIED], body)
+
+
+def codes() -> str:
+    """Survival of a defect, residuals of normal places and detection by the number of codes, on foundry."""
+    body = []
+    for number in CODES:
+        line = _copied(f"{number} nearest", 900)
+        body += [[f"{number}", *line]] if line else []
+    return table(["codes", *COPIED], body)
+
+
+def _copied(arm: str, steps: int) -> list[str]:
     """The figures of one arm; nothing where it was not run."""
-    survival = values(every, "foundry", arm, "survival", steps)
-    if not survival:
-        return []
-    normal = [value / 100 for value in values(every, "foundry", arm, "normal", steps)]
-    detected = [shown(values(every, "foundry", variant, "image_auroc", steps))
-                for variant in (arm, f"{arm}, by length, no picture")]  # fmt: skip
-    return [shown([value / 100 for value in survival], 2), shown(normal, 2), *detected]
+    every = rows()
+    line = [copied(every, arm, column, steps) for column in ("survival", "normal", "image_auroc", "aupro")]
+    length = values(every, "foundry", f"{arm}, {BY_LENGTH}", "image_auroc", steps)
+    digits = (2, 2, 1, 1, 1)
+    return [shown(found, n) for found, n in zip((*line, length), digits, strict=True)] if line[0] else []
 
 
 def compared() -> str:
     """The comparisons, in image AUROC, with p-values raised by Holm's rule over all of them."""
     every, found = rows(), []
     for asked in ASKED:
-        for data in SETS:
+        for data in asked.sets:
             scores = [
                 {row["seed"]: json.loads(row["scores"]) for row in every
                  if (row["data"], row["variant"], row["steps"]) == (data, variant, "900")}
@@ -167,6 +204,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "transport_real5": lambda: transport("real5"),
     "levels": levels,
     "hierarchy": hierarchy,
+    "switching": switching,
     "copying": copying,
+    "codes": codes,
     "questions_compared": compared,
 }

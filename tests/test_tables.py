@@ -156,10 +156,11 @@ def test_tables_of_questions_follow_the_csv(tables, tmp_path, monkeypatch):
     assert own.hierarchy().count("not run") > 10  # what is not there is said to be not there
 
 
-def test_the_figure_shows_the_rows(monkeypatch):
+def test_the_pictures_show_the_rows(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "docs")
     figures = importlib.import_module("figures")
-    assert Image.open(figures.OUT).info["rows"] == figures.checksum(), "run  make tables"
+    for name in figures.PICTURES:
+        assert Image.open(figures.DOCS / f"{name}.png").info["rows"] == figures.checksum(name), "run  make tables"
 
 
 def test_every_codebook_uses_its_codes():

@@ -17,6 +17,8 @@ KEY = ("variant", "data", "seed", "steps")
 # What is measured besides for docs/questions.md.
 MEASURED = ("error", "error_rare", "settled", "settled_by_chance", "rare_auroc", "survival", "normal")
 QUESTION_COLUMNS = (*COLUMNS, *MEASURED)
+# What codebooks of each class cost beside one shared set (benchmarks.switching).
+SWITCHING_COLUMNS = ("arm", "classes", "megabytes", "milliseconds", "machine", "torch", "commit", "date", "command")
 
 
 def read_rows(path: str | Path, columns: Sequence[str] = COLUMNS) -> list[dict[str, str]]:

@@ -26,7 +26,21 @@ HIERARCHIES = {
     "one level of 2560": "one level, 2560 codes",
     "one level": "one level, 512 codes",
 }
-NETWORKS = {"quantised": ("HVQ-Trans", BLUE), "continuous": ("continuous", ORANGE), "dropout": ("with dropout", PURPLE)}
+NETWORKS = {
+    "quantised": ("HVQ-Trans", BLUE),
+    "continuous": ("continuous twin", ORANGE),
+    "dropout": ("twin with dropout", PURPLE),
+}
+WIDTHS = (32, 64, 128, 256)
+CODES = (4, 16, 64, 256, 512, 1024, 2048, 4096)
+TICKS = (4, 16, 64, 256, 1024, 4096)
+LENGTHS = {1000: "-", 3000: "--", 10000: ":"}  # steps, and how they are drawn
+BY_LENGTH = "by length, no picture"
+CLASSES = (3, 7, 20, 60)
+SWITCHING = {
+    "64 nearest": (BLUE, "o", "64 codes for each class"),
+    "one set for {}": (GREEN, "s", "one set for all, as many codes"),
+}
 
 
 def values(rows: Sequence[Row], data: str, variant: str, column: str, steps: int = 900) -> list[float]:
@@ -69,7 +83,7 @@ def draw_transport(rows: Sequence[Row]) -> Figure:
             dots(row[0], place, values(rows, data, arm, "least_used"), color, marker)
             dots(row[1], place, values(rows, data, arm, "error_rare"), color, marker)
             dots(row[2], place, values(rows, data, arm, "image_auroc"), color, marker)
-            dots(row[2], place, values(rows, data, f"{arm}, by length, no picture", "image_auroc"), color, marker, True)
+            dots(row[2], place, values(rows, data, f"{arm}, {BY_LENGTH}", "image_auroc"), color, marker, True)
     for axes in row:
         names(axes, [name for _, name in arms] if axes is row[0] else [""] * len(arms))
         axes.axhline(2.5, color=GREY, linewidth=1, linestyle=":")
@@ -116,3 +130,88 @@ def draw_hierarchy(rows: Sequence[Row]) -> Figure:
     hollow = ({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.8}, "hollow: what chance alone would settle")
     labels = ("image AUROC (%)", "AUPRO (%)", "of a level's code, settled\nby the one above (%)")
     return finish(figure, row, labels, [*set_looks(), hollow])
+
+
+def draw_switching(rows: Sequence[Row], costs: Sequence[Row]) -> Figure:
+    """Draw codebooks of each class against one shared set with as many codes, by the number of classes.
+
+    `costs` are the rows of data/results/switching.csv.
+    """
+    figure, row = canvas(1, 3, height=3.4)
+    for kind, (color, marker, _) in SWITCHING.items():
+        for axes, column in zip(row[:2], ("image_auroc", "aupro"), strict=True):
+            drawn = {n: values(rows, f"foundry{n}", kind.format(n), column) for n in CLASSES}
+            trend(axes, drawn, color, marker)
+        told = {int(c["classes"]): [float(c["milliseconds"])] for c in costs if c["arm"] == kind.format(c["classes"])}
+        trend(row[2], told, color, marker)
+    for axes in row:
+        axes.set(xscale="log", xticks=CLASSES, xticklabels=CLASSES)
+        axes.minorticks_off()
+    row[2].set_ylim(bottom=0)
+    looks = [({"color": color, "marker": marker}, name) for color, marker, name in SWITCHING.values()]
+    return explain(figure, row, "classes", ("image AUROC (%)", "AUPRO (%)", "milliseconds of an image"), looks)
+
+
+def draw_copying(rows: Sequence[Row]) -> Figure:
+    """Draw how much of a defect is copied, how large normal residuals are, and the detection: by the network's width
+    and the length of its training (above), and by the number of codes (below). On foundry."""
+    figure, (above, below) = canvas(2, 3, height=6.2)
+    columns = ("survival", "normal", "image_auroc")
+    for steps, style in LENGTHS.items():
+        for method, (_, color) in NETWORKS.items():
+            for axes, column in zip(above, columns, strict=True):
+                drawn = {width: copied(rows, copying_arm(width, method), column, steps) for width in WIDTHS}
+                trend(axes, drawn, color, "o", style)
+    for axes, column in zip(below, columns, strict=True):
+        trend(axes, {codes: copied(rows, f"{codes} nearest", column) for codes in CODES}, BLUE, "o")
+    hollow = {n: values(rows, "foundry", f"{n} nearest, {BY_LENGTH}", "image_auroc") for n in CODES}
+    trend(below[2], hollow, BLUE, "o", ":", hollow=True)
+    for row, at in ((above, WIDTHS), (below, TICKS)):
+        for axes in row:
+            axes.set(xscale="log", xticks=at, xticklabels=at)
+            axes.minorticks_off()
+        row[0].set_ylim(-0.03, 1)
+    labels = ("survival of a defect", "residual of normal places", "image AUROC (%)")
+    explain(figure, below, "codes of HVQ-Trans (width 64, 900 steps)", labels, [])
+    looks: list[tuple[dict, str]] = [({"color": color, "marker": "o"}, name) for name, color in NETWORKS.values()]
+    there = [steps for steps in LENGTHS if any(row["steps"] == str(steps) for row in rows)]
+    looks += [({"color": "black", "linestyle": LENGTHS[steps]}, f"{steps:,} steps") for steps in there]
+    looks.append(({"color": BLUE, "marker": "o", "mfc": "none", "mew": 1.5}, "hollow: by length, without the picture"))
+    return explain(figure, above, "width", labels, looks)
+
+
+def copying_arm(width: int, method: str) -> str:
+    """Name the arm of section 5 with a width and a network, one of NETWORKS."""
+    return "512 nearest" if (width, method) == (64, "quantised") else f"width {width} {method}"
+
+
+def copied(rows: Sequence[Row], arm: str, column: str, steps: int = 900) -> list[float]:
+    """Give a column of an arm on foundry, a value a seed: survival and residuals as they are, metrics in percent."""
+    found = values(rows, "foundry", arm, column, steps)
+    return [value / 100 for value in found] if column in ("survival", "normal") else found
+
+
+def trend(
+    axes: Any, drawn: Mapping[int, Sequence[float]], color: str, marker: str, style: str = "-", hollow: bool = False
+) -> None:
+    """Draw each seed's value over a number, and a line through the means; numbers without a value are left out."""
+    there = {at: found for at, found in drawn.items() if found}
+    face = "none" if hollow else color
+    axes.plot(list(there), [sum(found) / len(found) for found in there.values()], style, color=color)
+    for at, found in there.items():
+        axes.plot([at] * len(found), found, marker, color=color, mfc=face, ms=6, mew=1.5, linestyle="none")
+
+
+def explain(
+    figure: Figure, row: Sequence[Any], below: str, labels: Sequence[str], looks: Sequence[tuple[dict, str]]
+) -> Figure:
+    """Name axes whose values go upwards, and explain marks and lines below them."""
+    for axes, text in zip(row, labels, strict=True):
+        axes.set_xlabel(below, fontsize=11)
+        axes.set_ylabel(text, fontsize=11)
+        axes.grid(axis="y", alpha=0.3)
+    for look, text in looks:
+        row[0].plot([], [], label=text, **{"linestyle": "none", "ms": 7, **look})
+    if looks:
+        figure.legend(loc="outside lower center", ncols=min(3, len(looks)), frameon=False, fontsize=11)
+    return figure
