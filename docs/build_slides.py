@@ -1,10 +1,10 @@
-"""Make slides of the notebooks as they are saved, and the handout: slides/lecture.html (`make slides`).
+"""Make slides of the notebooks as they are saved, the handout and the report: slides/lecture.html (`make slides`).
 
     python docs/build_slides.py [OUT] [--no-pdf]
 
 Writes a deck for the lecture of 90 minutes and one for each notebook, with speaker notes (press S), a PDF of each, the
-lecture with its notes as `lecture_notes.pdf`, and `handout.pdf`. All works from disk, without a network. Needs npm for
-reveal.js, and Chromium for the PDFs.
+lecture with its notes as `lecture_notes.pdf`, and `handout.pdf` and `report.pdf` to print. All works from disk, without
+a network. Needs npm for reveal.js, and Chromium for the PDFs.
 
 A cell that is shown on a slide says so in its metadata, `slide`, a list of what comes after one another:
 
@@ -307,21 +307,29 @@ def picture(link: str) -> str:
     )
 
 
-def handout() -> str:
-    """The handout as a page of its own; its pictures are those of notebooks."""
-    text = (PARTS / "handout.md").read_text(encoding="utf-8")
-    text = re.sub(r"(!\[[^\]]*\])\(([^)]+)\)", lambda match: f"{match[1]}({picture(match[2])})", text)
-    return (PARTS / "handout.html").read_text(encoding="utf-8").replace("{{text}}", READER.render(text))
+def sheets() -> Iterator[tuple[str, str]]:
+    """The pages to print, a name and a page each: the handout, with pictures of notebooks, and the report."""
+    template = (PARTS / "sheet.html").read_text(encoding="utf-8")
+    for name, path, found in (("handout", PARTS / "handout.md", picture), ("report", ROOT / "docs/report.md", beside)):
+        text = path.read_text(encoding="utf-8")
+        text = re.sub(r"(!\[[^\]]*\])\(([^)]+)\)", lambda match, found=found: f"{match[1]}({found(match[2])})", text)
+        title = text.partition("\n")[0].removeprefix("# ")
+        yield name, template.replace("{{title}}", title).replace("{{name}}", name).replace("{{text}}", read(text))
 
 
-def print_pages(out: Path, names: list[str]) -> None:
-    """Print decks and handout as PDFs, with Chromium."""
+def beside(link: str) -> str:
+    """A picture in docs/, as an address that holds it."""
+    return "data:image/png;base64," + base64.b64encode((ROOT / "docs" / link).read_bytes()).decode()
+
+
+def print_pages(out: Path, decks: Iterable[str], sheets: Iterable[str]) -> None:
+    """Print decks and sheets as PDFs, with Chromium."""
     from playwright.sync_api import sync_playwright
 
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if not browser:
         raise InputError("The PDFs are made by Chromium: install it, or leave them out with --no-pdf.")
-    addresses = {name: f"{name}.html?view=print" for name in names}
+    addresses = {name: f"{name}.html?view=print" for name in decks}
     addresses["lecture_notes"] = "lecture.html?view=print&showNotes=separate-page"
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
@@ -330,26 +338,27 @@ def print_pages(out: Path, names: list[str]) -> None:
             page.goto(f"{out.resolve().as_uri()}/{address}")
             page.wait_for_function("window.ready && document.querySelector('.pdf-page')", timeout=120_000)
             page.pdf(path=out / f"{name}.pdf", prefer_css_page_size=True, print_background=True)
-        page.goto(f"{out.resolve().as_uri()}/handout.html")
-        page.wait_for_function("window.ready", timeout=120_000)
-        page.pdf(path=out / "handout.pdf", prefer_css_page_size=True, print_background=True)
+        for name in sheets:
+            page.goto(f"{out.resolve().as_uri()}/{name}.html")
+            page.wait_for_function("window.ready", timeout=120_000)
+            page.pdf(path=out / f"{name}.pdf", prefer_css_page_size=True, print_background=True)
         opened.close()
 
 
 def build(out: Path, pdf: bool = True) -> None:
-    """Write the decks and the handout into a folder, in the place of what was there."""
+    """Write the decks, the handout and the report into a folder, in the place of what was there."""
     refuse_other(out, "lecture.html")
-    pages = [*decks(), ("handout", handout())]
+    shown, printed = dict(decks()), dict(sheets())
     install()
     with TemporaryDirectory() as beside:
         made = Path(beside, "slides")
         shutil.copytree(REVEAL / "dist", made / "reveal", ignore=shutil.ignore_patterns("*.d.ts", "*.mjs", "utils"))
         shutil.copyfile(REVEAL / "LICENSE", made / "reveal" / "LICENSE")
         shutil.copytree(MATHJAX, made / "mathjax")
-        for name, page in pages:
+        for name, page in (shown | printed).items():
             (made / f"{name}.html").write_text(page, encoding="utf-8")
         if pdf:
-            print_pages(made, [name for name, _ in pages if name != "handout"])
+            print_pages(made, shown, printed)
         put(made, out)
 
 

@@ -42,7 +42,7 @@ def pages(pdf: Path) -> int:
 
 def test_every_slide_fits_and_its_pdf_has_it(slides: Path, browser: Browser) -> None:
     page, wrong = watched(browser, 1280)
-    made = sorted(path for path in slides.glob("*.html") if path.stem != "handout")
+    made = sorted(path for path in slides.glob("*.html") if path.stem not in ("handout", "report"))
     assert len(made) == 15
     for path in made:
         page.goto(path.as_uri())
@@ -67,8 +67,8 @@ def test_every_slide_fits_and_its_pdf_has_it(slides: Path, browser: Browser) -> 
     page.context.close()
 
 
-def test_the_handout_has_two_pages(slides: Path) -> None:
-    assert pages(slides / "handout.pdf") == 2
+def test_the_handout_has_two_pages_and_the_report_four(slides: Path) -> None:
+    assert (pages(slides / "handout.pdf"), pages(slides / "report.pdf")) == (2, 4)
 
 
 def test_the_speaker_sees_the_notes(slides: Path, browser: Browser) -> None:
