@@ -41,7 +41,13 @@ PARTS = {  # caption, pages
         "notebooks/README.md",
         "docs/translating.md",
     ),
-    "What was measured": ("docs/evidence.md", "docs/model_card.md", "docs/questions.md", "docs/differences.md"),
+    "What was measured": (
+        "docs/evidence.md",
+        "docs/report.md",
+        "docs/questions.md",
+        "docs/differences.md",
+        "docs/model_card.md",
+    ),
     "Using it": (
         "docs/platforms.md",
         "docs/explainer.md",
