@@ -166,15 +166,17 @@ def draw_copying(rows: Sequence[Row]) -> Figure:
         trend(axes, {codes: copied(rows, f"{codes} nearest", column) for codes in CODES}, BLUE, "o")
     hollow = {n: values(rows, "foundry", f"{n} nearest, {BY_LENGTH}", "image_auroc") for n in CODES}
     trend(below[2], hollow, BLUE, "o", ":", hollow=True)
-    for row, at in ((above, WIDTHS), (below, TICKS)):
+    trained = {(row["variant"], int(row["steps"])) for row in rows if row["data"] == "foundry"}
+    tried = [w for w in WIDTHS if any((copying_arm(w, m), steps) in trained for m in NETWORKS for steps in LENGTHS)]
+    for row, at in ((above, tried), (below, TICKS)):
         for axes in row:
-            axes.set(xscale="log", xticks=at, xticklabels=at)
+            axes.set(xscale="log", xticks=at, xticklabels=at, xlim=(at[0] * 0.85, at[-1] * 1.18))
             axes.minorticks_off()
         row[0].set_ylim(-0.03, 1)
     labels = ("survival of a defect", "residual of normal places", "image AUROC (%)")
-    explain(figure, below, "codes of HVQ-Trans (width 64, 900 steps)", labels, [])
+    explain(figure, below, "codes (width 64, 900 steps)", labels, [])
     looks: list[tuple[dict, str]] = [({"color": color, "marker": "o"}, name) for name, color in NETWORKS.values()]
-    there = [steps for steps in LENGTHS if any(row["steps"] == str(steps) for row in rows)]
+    there = [steps for steps in LENGTHS if any(length == steps for _, length in trained)]
     looks += [({"color": "black", "linestyle": LENGTHS[steps]}, f"{steps:,} steps") for steps in there]
     looks.append(({"color": BLUE, "marker": "o", "mfc": "none", "mew": 1.5}, "hollow: by length, without the picture"))
     return explain(figure, above, "width", labels, looks)
@@ -210,6 +212,7 @@ def explain(
         axes.set_xlabel(below, fontsize=11)
         axes.set_ylabel(text, fontsize=11)
         axes.grid(axis="y", alpha=0.3)
+        axes.locator_params(axis="y", nbins=6)
     for look, text in looks:
         row[0].plot([], [], label=text, **{"linestyle": "none", "ms": 7, **look})
     if looks:
