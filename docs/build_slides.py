@@ -29,7 +29,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -322,14 +322,14 @@ def beside(link: str) -> str:
     return "data:image/png;base64," + base64.b64encode((ROOT / "docs" / link).read_bytes()).decode()
 
 
-def print_pages(out: Path, decks: Iterable[str], sheets: Iterable[str]) -> None:
+def print_pages(out: Path, shown: Iterable[str], printed: Iterable[str]) -> None:
     """Print decks and sheets as PDFs, with Chromium."""
     from playwright.sync_api import sync_playwright
 
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if not browser:
         raise InputError("The PDFs are made by Chromium: install it, or leave them out with --no-pdf.")
-    addresses = {name: f"{name}.html?view=print" for name in decks}
+    addresses = {name: f"{name}.html?view=print" for name in shown}
     addresses["lecture_notes"] = "lecture.html?view=print&showNotes=separate-page"
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
@@ -338,7 +338,7 @@ def print_pages(out: Path, decks: Iterable[str], sheets: Iterable[str]) -> None:
             page.goto(f"{out.resolve().as_uri()}/{address}")
             page.wait_for_function("window.ready && document.querySelector('.pdf-page')", timeout=120_000)
             page.pdf(path=out / f"{name}.pdf", prefer_css_page_size=True, print_background=True)
-        for name in sheets:
+        for name in printed:
             page.goto(f"{out.resolve().as_uri()}/{name}.html")
             page.wait_for_function("window.ready", timeout=120_000)
             page.pdf(path=out / f"{name}.pdf", prefer_css_page_size=True, print_background=True)

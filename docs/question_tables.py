@@ -40,6 +40,7 @@ class Asked(NamedTuple):
     first: str
     second: str
     sets: tuple[str, ...] = SETS
+    steps: int = 900
 
 
 ASKED = (
@@ -51,6 +52,7 @@ ASKED = (
     Asked("Q6", "512 nearest", "one level of 2560"),
     Asked("Q6", "residual levels", "one level of 2560"),
     *(Asked("Q8", "64 nearest", f"one set for {n}", (f"foundry{n}",)) for n in CLASSES),
+    *(Asked("Q10", copying_arm(w, "quantised"), copying_arm(w, "continuous"), ("foundry",), 1000) for w in WIDTHS),
 )
 
 
@@ -183,7 +185,7 @@ def compared() -> str:
         for data in asked.sets:
             scores = [
                 {row["seed"]: json.loads(row["scores"]) for row in every
-                 if (row["data"], row["variant"], row["steps"]) == (data, variant, "900")}
+                 if (row["data"], row["variant"], row["steps"]) == (data, variant, f"{asked.steps}")}
                 for variant in (asked.first, asked.second)
             ]  # fmt: skip
             seeds = sorted(scores[0].keys() & scores[1].keys())

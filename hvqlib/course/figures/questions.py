@@ -153,8 +153,7 @@ def draw_switching(rows: Sequence[Row], costs: Sequence[Row]) -> Figure:
 
 
 def draw_copying(rows: Sequence[Row]) -> Figure:
-    """Draw how much of a defect is copied, how large normal residuals are, and the detection: by the network's width
-    and the length of its training (above), and by the number of codes (below). On foundry."""
+    """Draw survival of a defect, normal residuals and detection, by width and length (above), by codes (below)."""
     figure, (above, below) = canvas(2, 3, height=6.2)
     columns = ("survival", "normal", "image_auroc")
     for steps, style in LENGTHS.items():
