@@ -122,7 +122,7 @@ def test_the_handout_says_what_the_course_says(build: ModuleType) -> None:
     for word in ", ".join(words).split(", "):
         assert any(word.lower() in heading for heading in re.findall(r"^### (.+)", glossary, re.MULTILINE)), word
     assert len(words) >= 12
-    assert build.handout().count("data:image/png;base64,") == 1
+    assert dict(build.sheets())["handout"].count("data:image/png;base64,") == 1
 
 
 def test_a_folder_with_something_else_is_left_alone(build: ModuleType, tmp_path: Path) -> None:
