@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from scipy.stats import spearmanr
 
-from hvqlib.course.figures.questions import CLASSES, CODES, NETWORKS, WIDTHS, copied, copying_arm, values
+from hvqlib.course.figures.questions import CODES, NETWORKS, WIDTHS, copied, copying_arm, values
 from hvqlib.evaluation.comparison import paired_bootstrap
 
 ROOT = Path(__file__).parents[1]
@@ -42,12 +42,13 @@ def said(page):
     return " ".join(text.replace("*", "").split())
 
 
-def points(rows, data, first, second):
+def points(rows, data, first, second, steps=900):
     """The difference of two arms in image AUROC, as pages say it: -0.1 [-0.5, +0.3], with a true minus."""
     scores = [
-        [json.loads(row["scores"]) for row in rows if (row["data"], row["variant"], row["steps"]) == (data, arm, "900")]
+        [json.loads(row["scores"]) for row in rows
+         if (row["data"], row["variant"], row["steps"]) == (data, arm, f"{steps}")]
         for arm in (first, second)
-    ]
+    ]  # fmt: skip
     d = paired_bootstrap(*scores)
     mean, low, high = (f"{100 * value + 0.0:+.1f}".replace("-", "−") for value in (d.mean, d.low, d.high))
     return f"{mean} [{low}, {high}]".replace("+0.0", "0.0").replace("−0.0", "0.0")
@@ -56,15 +57,13 @@ def points(rows, data, first, second):
 def test_the_report_says_what_the_rows_say_of_transport(rows):
     report = said("docs/report.md")
 
-    def least(rule):
-        return one(values(rows, "foundry", f"512 {rule} bare", "least_used"))
+    def column(rule, name):
+        return one(values(rows, "foundry", f"512 {rule} bare", name))
 
-    assert (
-        f"uses {least('nearest'):.1f} % of its 512 codes by the nearest update, {least('balanced'):.0f} % by the balanced"
-        in report
-    )
-    assert f"and {least('gradient'):.0f} % by the gradient" in report
-    assert f"({one(values(rows, 'foundry', '512 balanced bare', 'usage')):.0f} % in the mean of all codebooks)" in report
+    nearest, balanced, gradient = (column(rule, "least_used") for rule in ("nearest", "balanced", "gradient"))
+    assert f"uses {nearest:.1f} % of its 512 codes by the nearest update, {balanced:.0f} % by the balanced" in report
+    assert f"and {gradient:.0f} % by the gradient" in report
+    assert f"({column('balanced', 'usage'):.0f} % in the mean of all codebooks)" in report
     errors = [one(values(rows, "foundry", arm, "error_rare")) for arm in ("512 balanced bare", "512 nearest")]
     assert round(errors[0] / errors[1]) == 7 and "is seven times that of the aided network" in report
     alive, dead = (
@@ -99,3 +98,51 @@ def test_the_report_says_what_the_rows_say_of_plans_and_levels(rows):
     ):
         shares = (one(values(rows, data, arm, column)) for column in ("settled", "settled_by_chance"))
         assert text.format(*shares) in report, text
+
+
+def test_the_pages_say_what_the_rows_say_of_switching(rows, tables):
+    report, page, notebook = map(said, ("docs/report.md", "docs/questions.md", "notebooks/11_ablations.ipynb"))
+    told = {n: points(rows, f"foundry{n}", "64 nearest", f"one set for {n}") for n in (3, 7, 60)}
+    assert f"{told[3]} points of image AUROC at 3 classes, {told[7]} at 7, {told[60]} at 60" in report
+    mean, interval = told[60].split(" ", 1)
+    assert f"is {told[3].split()[0]} points at 3 classes, {told[7].split()[0]} at 7" in page and told[60] in page
+    low, high = (end.strip("[]−") for end in interval.split(", "))
+    assert f"ahead, by {mean.strip('−')} points of image AUROC" in notebook and f"from {high} to {low}:" in notebook
+    costs = {row["arm"]: row for row in tables.switching_rows() if row["classes"] == "60"}
+    own, shared = (costs[arm] for arm in ("64 nearest", "one set for 60"))
+    assert 0.45 < float(own["milliseconds"]) / float(shared["milliseconds"]) < 0.6  # about half the time
+    assert 1.2 < float(own["megabytes"]) / float(shared["megabytes"]) < 1.3  # a quarter more memory
+
+
+def test_the_pages_say_what_the_rows_say_of_copying(rows):
+    report, page, notebook = map(said, ("docs/report.md", "docs/questions.md", "notebooks/11_ablations.ipynb"))
+
+    def survival(arm, steps):
+        return f"{one(copied(rows, arm, 'survival', steps)):.2f}"
+
+    twin, own = (
+        [survival(copying_arm(width, network), 1000) for width in (32, 64, 128)]
+        for network in ("continuous", "quantised")
+    )
+    assert f"lets {twin[0]}, {twin[1]} and {twin[2]} of a defect through" in report
+    assert f"HVQ-Trans {own[0]}, {own[1]} and {own[2]}" in report
+    assert f"lets {twin[2]} of a defect through, HVQ-Trans {own[2]}" in page
+    assert ", ".join(twin) in notebook and f"a quarter through, {own[0]} to {own[2]}" in notebook
+    ahead = points(rows, "foundry", "width 128 quantised", "width 128 continuous", 1000)
+    assert f"ahead by {ahead}" in report
+    few = [survival(f"{codes} nearest", 900) for codes in (4, 16, 64, 512)]
+    assert "{}, {}, {} and {} of a defect".format(*few) in report
+    assert "survival is {}, {}, {} and {}".format(*few) in page
+    found = [f"{one(copied(rows, f'{codes} nearest', 'image_auroc')):.1f}" for codes in (4, 16, 64, 512)]
+    assert "({}, {}, {} and {} image AUROC".format(*found) in report
+    arms = [(copying_arm(width, network), 1000) for width in WIDTHS for network in NETWORKS]
+    wide, every = (correlation(rows, some) for some in (arms, arms + [(f"{codes} nearest", 900) for codes in CODES]))
+    assert f"correlated by {wide} (Spearman" in report and f"correlation is {every} [" in report
+    assert f"correlated by {every} [" in page and f"it is {wide} [" in page
+
+
+def correlation(rows, arms):
+    """Spearman's correlation of survival and image AUROC over the arms that were trained, as pages say it."""
+    both = [[one(copied(rows, arm, column, steps)) for column in ("survival", "image_auroc")]
+            for arm, steps in arms if copied(rows, arm, "survival", steps)]  # fmt: skip
+    return f"{spearmanr(*zip(*both, strict=True)).statistic:+.2f}".replace("-", "−")
