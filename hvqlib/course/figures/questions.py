@@ -33,7 +33,7 @@ NETWORKS = {
 }
 WIDTHS = (32, 64, 128, 256)
 CODES = (4, 16, 64, 256, 512, 1024, 2048, 4096)
-TICKS = (4, 16, 64, 256, 1024, 4096)
+TICKS = (4, 16, 64, 512, 4096)
 LENGTHS = {1000: "-", 3000: "--", 10000: ":"}  # steps, and how they are drawn
 BY_LENGTH = "by length, no picture"
 CLASSES = (3, 7, 20, 60)
@@ -149,7 +149,7 @@ def draw_switching(rows: Sequence[Row], costs: Sequence[Row]) -> Figure:
         axes.minorticks_off()
     row[2].set_ylim(bottom=0)
     looks = [({"color": color, "marker": marker}, name) for color, marker, name in SWITCHING.values()]
-    return explain(figure, row, "classes", ("image AUROC (%)", "AUPRO (%)", "milliseconds of an image"), looks)
+    return explain(figure, row, "classes", ("image AUROC (%)", "AUPRO (%)", "milliseconds per image"), looks)
 
 
 def draw_copying(rows: Sequence[Row]) -> Figure:
@@ -167,16 +167,17 @@ def draw_copying(rows: Sequence[Row]) -> Figure:
     trend(below[2], hollow, BLUE, "o", ":", hollow=True)
     trained = {(row["variant"], int(row["steps"])) for row in rows if row["data"] == "foundry"}
     tried = [w for w in WIDTHS if any((copying_arm(w, m), steps) in trained for m in NETWORKS for steps in LENGTHS)]
-    for row, at in ((above, tried), (below, TICKS)):
+    largest = max(n for n in CODES if (f"{n} nearest", 900) in trained)
+    for row, at in ((above, tried), (below, [n for n in TICKS if n <= largest])):
         for axes in row:
-            axes.set(xscale="log", xticks=at, xticklabels=at, xlim=(at[0] * 0.85, at[-1] * 1.18))
+            axes.set(xscale="log", xticks=at, xticklabels=at)
             axes.minorticks_off()
         row[0].set_ylim(-0.03, 1)
     labels = ("survival of a defect", "residual of normal places", "image AUROC (%)")
     explain(figure, below, "codes (width 64, 900 steps)", labels, [])
     looks: list[tuple[dict, str]] = [({"color": color, "marker": "o"}, name) for name, color in NETWORKS.values()]
     there = [steps for steps in LENGTHS if any(length == steps for _, length in trained)]
-    looks += [({"color": "black", "linestyle": LENGTHS[steps]}, f"{steps:,} steps") for steps in there]
+    looks += [({"color": "black", "linestyle": LENGTHS[steps]}, f"above: {steps:,} steps") for steps in there]
     looks.append(({"color": BLUE, "marker": "o", "mfc": "none", "mew": 1.5}, "hollow: by length, without the picture"))
     return explain(figure, above, "width", labels, looks)
 
