@@ -3,7 +3,7 @@
     python -m benchmarks.many_classes --classes 20 [--out data/foundry20] [--images 600]
 
 A variant has its colours exchanged, is mirrored, or has light and dark exchanged, and its scenes are drawn from a seed
-of its own. Needs about a tenth of a second of a core a picture.
+of its own. Needs about a quarter of a second of a core a picture.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from torch import Tensor
 from benchmarks import survival
 from benchmarks.ablate import READINGS, Parser, ablate, numbers
 from hvqlib.cli import exit_status
+from hvqlib.course.figures.questions import BY_LENGTH
 from hvqlib.course.results import MEASURED
 from hvqlib.data.dataset import AnomalyDataset
 from hvqlib.data.images import read_mask
@@ -74,7 +75,6 @@ ARMS: dict[str, dict] = {
         if (width, method) != (64, "quantised")  # that is "512 nearest"
     },
 }
-BY_LENGTH = "by length, no picture"  # the reading closest to the paper's
 LEVELS_OF = "512 nearest"  # the arm whose levels are read one by one
 
 

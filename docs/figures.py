@@ -84,18 +84,13 @@ def draw_methods() -> Figure:
     return figure
 
 
-def of_rows(draw: Callable[..., Figure], *more: object) -> Callable[[], Figure]:
-    """Have a picture of notebook 11 drawn of all rows of the questions."""
-    return lambda: draw(question_tables.rows(), *more)
-
-
 PICTURES: dict[str, Callable[[], Figure]] = {
     "methods": draw_methods,
-    "question_transport": of_rows(questions.draw_transport),
-    "question_levels": of_rows(questions.draw_levels, "real5"),
-    "question_hierarchy": of_rows(questions.draw_hierarchy),
+    "question_transport": lambda: questions.draw_transport(question_tables.rows()),
+    "question_levels": lambda: questions.draw_levels(question_tables.rows(), "real5"),
+    "question_hierarchy": lambda: questions.draw_hierarchy(question_tables.rows()),
     "question_switching": lambda: questions.draw_switching(question_tables.rows(), question_tables.switching_rows()),
-    "question_copying": of_rows(questions.draw_copying),
+    "question_copying": lambda: questions.draw_copying(question_tables.rows()),
 }
 
 

@@ -1,15 +1,16 @@
 """The numbers that docs/report.md, docs/questions.md and notebook 11 say of the trainings are those of the rows."""
 
 import importlib
-import json
+import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from hvqlib.course.figures.questions import CODES, NETWORKS, WIDTHS, copied, copying_arm, values
-from hvqlib.evaluation.comparison import paired_bootstrap
+from hvqlib.course.figures.questions import copied, copying_arm, values
+from hvqlib.course.results import compare
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,13 +44,8 @@ def said(page):
 
 
 def points(rows, data, first, second, steps=900):
-    """The difference of two arms in image AUROC, as pages say it: -0.1 [-0.5, +0.3], with a true minus."""
-    scores = [
-        [json.loads(row["scores"]) for row in rows
-         if (row["data"], row["variant"], row["steps"]) == (data, arm, f"{steps}")]
-        for arm in (first, second)
-    ]  # fmt: skip
-    d = paired_bootstrap(*scores)
+    """The difference of two arms in image AUROC, as pages say it: −0.1 [−0.5, +0.3], with a true minus."""
+    d, _ = compare(rows, data, first, second, steps)
     mean, low, high = (f"{100 * value + 0.0:+.1f}".replace("-", "−") for value in (d.mean, d.low, d.high))
     return f"{mean} [{low}, {high}]".replace("+0.0", "0.0").replace("−0.0", "0.0")
 
@@ -114,7 +110,7 @@ def test_the_pages_say_what_the_rows_say_of_switching(rows, tables):
     assert 1.2 < float(own["megabytes"]) / float(shared["megabytes"]) < 1.3  # a quarter more memory
 
 
-def test_the_pages_say_what_the_rows_say_of_copying(rows):
+def test_the_pages_say_what_the_rows_say_of_copying(rows, tables):
     report, page, notebook = map(said, ("docs/report.md", "docs/questions.md", "notebooks/11_ablations.ipynb"))
 
     def survival(arm, steps):
@@ -135,14 +131,22 @@ def test_the_pages_say_what_the_rows_say_of_copying(rows):
     assert "survival is {}, {}, {} and {}".format(*few) in page
     found = [f"{one(copied(rows, f'{codes} nearest', 'image_auroc')):.1f}" for codes in (4, 16, 64, 512)]
     assert "({}, {}, {} and {} image AUROC".format(*found) in report
-    arms = [(copying_arm(width, network), 1000) for width in WIDTHS for network in NETWORKS]
-    wide, every = (correlation(rows, some) for some in (arms, arms + [(f"{codes} nearest", 900) for codes in CODES]))
-    assert f"correlated by {wide} (Spearman" in report and f"correlation is {every} [" in report
-    assert f"correlated by {every} [" in page and f"it is {wide} [" in page
+    start, end = ahead.split("[")[1].strip("]").split(", ")
+    assert f"from {start.strip('+')} to {end.strip('+')}. So" in notebook
+    (wide, of_wide), (every, of_every) = map(tables.correlation, (tables.WIDE, tables.WIDE + tables.SMALL))
+    assert (wide, every) == (8, 12)  # the pages say it in words
+    of_wide, of_every = (text.replace("-", "−") for text in (of_wide, of_every))
+    value, interval = of_wide.split(" ", 1)
+    assert f"correlated by {value} (Spearman, {interval} over networks)" in report and f"it is {of_wide}" in page
+    assert f"correlation is {of_every}" in report and f"correlated by {of_every} (Spearman" in page
 
 
-def correlation(rows, arms):
-    """Spearman's correlation of survival and image AUROC over the arms that were trained, as pages say it."""
-    both = [[one(copied(rows, arm, column, steps)) for column in ("survival", "image_auroc")]
-            for arm, steps in arms if copied(rows, arm, "survival", steps)]  # fmt: skip
-    return f"{spearmanr(*zip(*both, strict=True)).statistic:+.2f}".replace("-", "−")
+def test_the_correlation_is_that_of_a_loop(tables, rows):
+    arms = [pair for pair in tables.WIDE if copied(rows, pair[0], "survival", pair[1])]
+    x, y = ([one(copied(rows, arm, column, n)) for arm, n in arms] for column in ("survival", "image_auroc"))
+    draws = np.random.default_rng(0).integers(len(arms), size=(10_000, len(arms)))
+    some = [spearmanr(np.take(x, i), np.take(y, i)).statistic for i in draws if len(set(i)) > 1]
+    low, high = np.quantile(some, (0.025, 0.975))
+    told = re.fullmatch(r"(\S+) \[(\S+), (\S+)\]", tables.correlation(tables.WIDE)[1])
+    assert float(told[1]) == pytest.approx(spearmanr(x, y).statistic, abs=0.006)
+    assert float(told[2]) == pytest.approx(low, abs=0.006) and float(told[3]) == pytest.approx(high, abs=0.006)

@@ -1,12 +1,14 @@
-"""Read the rows of saved experiments: variants, columns, a csv."""
+"""Read the rows of saved experiments, and compare their variants."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hvqlib.errors import InputError
+from hvqlib.evaluation.comparison import Difference, paired_bootstrap
 from hvqlib.evaluation.metrics import METRICS
 
 COLUMNS = (
@@ -31,3 +33,20 @@ def read_rows(path: str | Path, columns: Sequence[str] = COLUMNS) -> list[dict[s
         if tuple(rows.fieldnames or ()) != tuple(columns):
             raise InputError(f"{path} has other columns than this command writes: choose another --out.")
         return list(rows)
+
+
+def compare(
+    rows: Sequence[Mapping[str, str]], data: str, first: str, second: str, steps: int = 900
+) -> tuple[Difference, int] | None:
+    """Compare the image AUROC of two variants on a data set, by the seeds that both have; also give how many those are.
+
+    None where there are none. The interval is that of other test images (:func:`paired_bootstrap`).
+    """
+    scores = [
+        {row["seed"]: json.loads(row["scores"]) for row in rows
+         if (row["data"], row["variant"], row["steps"]) == (data, variant, str(steps))}
+        for variant in (first, second)
+    ]  # fmt: skip
+    seeds = sorted(scores[0].keys() & scores[1].keys())
+    ours, theirs = ([one[seed] for seed in seeds] for one in scores)
+    return (paired_bootstrap(ours, theirs), len(seeds)) if seeds else None

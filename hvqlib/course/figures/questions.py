@@ -35,7 +35,7 @@ WIDTHS = (32, 64, 128, 256)
 CODES = (4, 16, 64, 256, 512, 1024, 2048, 4096)
 TICKS = (4, 16, 64, 512, 4096)
 LENGTHS = {1000: "-", 3000: "--", 10000: ":"}  # steps, and how they are drawn
-BY_LENGTH = "by length, no picture"
+BY_LENGTH = "by length, no picture"  # the reading closest to the paper's
 CLASSES = (3, 7, 20, 60)
 SWITCHING = {
     "64 nearest": (BLUE, "o", "64 codes for each class"),
