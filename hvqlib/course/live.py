@@ -45,10 +45,14 @@ def live_or_recorded(name: str, compute: Callable[[], dict]) -> dict:
 
 async def wait_or_recorded(name: str, waiting: Awaitable[dict], live: LiveTraining) -> dict:
     """Wait for the result of a live training; an interruption stops that. Otherwise as :func:`live_or_recorded`."""
+    task = asyncio.ensure_future(waiting)
     try:
-        return await waiting
+        while not task.done():  # the kernel notices Interrupt when its loop wakes, and a training does not wake it
+            await asyncio.wait([task], timeout=0.1)
+        return task.result()
     except asyncio.CancelledError:  # what Interrupt raises in a cell that awaits
         live.stopped = True
+        task.cancel()
         return recorded(name)
 
 

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import nbformat
 import numpy as np
 import pytest
-from nbclient import NotebookClient
 
 from benchmarks.record_live import RESULTS
 from hvqlib.course import live
@@ -119,38 +118,3 @@ def test_recorded_results_have_the_shapes_of_live_ones(capsys):
     assert all(of_epoch.shape == (5, 2) for of_epoch in run["codes"].values())
     assert list(found["08 settings"]) == [*range(14)]
     assert all(history.shape == (120, 4) for history in found["08 settings"].values())
-
-
-# In the kernel: each computation never ends by itself, and a second after its begin the button is pressed.
-ENDLESS = """
-import _thread, asyncio, threading, time
-from hvqlib.course import live
-def _endless(now=live.live_or_recorded, later=live.wait_or_recorded):
-    def press():
-        threading.Timer(1, _thread.interrupt_main).start()
-    def work():
-        while True:
-            time.sleep(0.05)
-    async def wait():
-        while True:
-            await asyncio.sleep(0.05)
-    def live_or_recorded(name, compute):
-        press()
-        return now(name, work)
-    async def wait_or_recorded(name, waiting, box):
-        waiting.close()
-        press()
-        return await later(name, wait(), box)
-    live.live_or_recorded, live.wait_or_recorded = live_or_recorded, wait_or_recorded
-_endless()
-"""
-
-
-@pytest.mark.parametrize("name", RESULTS)
-def test_a_notebook_whose_trainings_are_interrupted_runs_to_its_end(name, monkeypatch):
-    monkeypatch.setenv("HVQ_SCOREBOARD", "")
-    notebook = nbformat.read(FOLDER / name, as_version=4)
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(ENDLESS))
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(FOLDER)}}).execute()
-    said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
-    assert said.count("Interrupted: what follows uses the run recorded on") == len(RESULTS[name])
