@@ -25,7 +25,7 @@ from hvqlib.course.figures.questions import (
     copying_arm,
     values,
 )
-from hvqlib.course.results import QUESTION_COLUMNS, SWITCHING_COLUMNS, compare, read_rows
+from hvqlib.course.results import KEY, QUESTION_COLUMNS, SWITCHING_COLUMNS, compare, read_rows
 from hvqlib.evaluation.comparison import holm
 
 Row = Mapping[str, str]
@@ -66,6 +66,11 @@ def rows() -> list[dict[str, str]]:
 def switching_rows() -> list[dict[str, str]]:
     """Read what codebooks of each class cost beside one shared set."""
     return read_rows(CSV.with_name("switching.csv"), SWITCHING_COLUMNS)
+
+
+def repeated_rows() -> list[dict[str, str]]:
+    """Read the rows of trainings that were made a second time."""
+    return read_rows(CSV.with_name("repeated.csv"), QUESTION_COLUMNS)
 
 
 def shown(found: Sequence[float], digits: int = 1) -> str:
@@ -225,6 +230,23 @@ def compared() -> str:
     return table(head, body)
 
 
+def repeated() -> str:
+    """What a second training of the same arm, seed and steps says, beside the first."""
+    first, body = {tuple(row[name] for name in KEY): row for row in rows()}, []
+    for again in repeated_rows():
+        before = first[tuple(again[name] for name in KEY)]
+        line = []
+        for column, scale, digits in (
+            *((name, 100, 2) for name in ("image_auroc", "pixel_auroc", "aupro")),
+            *(("survival", 1, 2), ("normal", 1, 2)),
+        ):
+            pair = (f"{scale * float(row[column]):.{digits}f}" if row[column] else "" for row in (before, again))
+            line.append(" / ".join(pair).strip(" /"))
+        body.append([again["variant"], f"{int(again['steps']):,}", *line])
+    head = ["arm: first / second training", "steps", "image AUROC", "pixel AUROC", "AUPRO", *COPIED[:2]]
+    return table(head, body)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "transport_foundry": lambda: transport("foundry"),
     "transport_real5": lambda: transport("real5"),
@@ -235,4 +257,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "codes": codes,
     "copying_correlated": correlations,
     "questions_compared": compared,
+    "questions_repeated": repeated,
 }

@@ -63,7 +63,7 @@ def draw_throw(won: Tensor, ratio: Tensor) -> Figure:
     axes.plot(won[won > 0], ratio[won > 0], "o", color=ORANGE, markeredgecolor="black", label="won tokens")
     axes.plot(np.full(int((won == 0).sum()), 0.5), ratio[won == 0], "x", color=GREY, ms=9, label="won none")
     axes.axhspan(0.5, 2, color=BLUE, alpha=0.15, linewidth=0)
-    axes.text(1.2, 0.72, "where the data are", color=BLUE, fontsize=12)
+    axes.text(1.2, 0.72, "about as long as before", color=BLUE, fontsize=12)
     axes.set(xscale="log", yscale="log", xlim=(0.35, 1300), xticks=(0.5, 1, 10, 100, 1000))
     axes.set_xticklabels(("none", "1", "10", "100", "1000"))
     axes.minorticks_off()

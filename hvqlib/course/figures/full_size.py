@@ -106,8 +106,8 @@ def draw_differences(
     left.axvline(np.log10(before.mean()), color="black", linestyle=":", label="before the update")
     left.set(xlabel="length of a prototype", ylabel="prototypes", title="one update, counts from 0")
     left.set_xticks([0, 2, 4, 6], ["1", "100", "10,000", "1,000,000"])
-    left.set_ylim(top=1.5 * left.get_ylim()[1])
-    left.legend(frameon=False, loc="upper left")
+    left.set_ylim(top=1.6 * left.get_ylim()[1])
+    left.legend(frameon=False, loc="upper right")
     for (name, values), colour in zip(even.items(), (GREY, PURPLE), strict=True):
         right.hist(values, np.linspace(0, 1.01, 52), color=colour, label=name)
     right.set(xlabel="evenness of a token's shares", ylabel="tokens", title="plan at level 0")

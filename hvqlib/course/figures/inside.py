@@ -123,7 +123,7 @@ def draw_survival(names: Sequence[str], survived: Mapping[str, np.ndarray]) -> b
         axes.plot(names, row, color=color, marker=marker, linestyle="", markersize=11, label=name)
     axes.grid(axis="y", color=GREY, alpha=0.3)
     axes.set(ylim=(0, 1.45), yticks=(0, 0.25, 0.5, 0.75, 1))
-    axes.set_ylabel("survival, of 1", fontsize=LARGE)
+    axes.set_ylabel("survival (1: all of it)", fontsize=LARGE)
     axes.tick_params(labelsize=LARGE)
     axes.legend(frameon=False, fontsize=LARGE - 1, loc="upper left")
     return png(figure)

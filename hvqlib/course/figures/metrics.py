@@ -52,7 +52,7 @@ def draw_walk(
     roc.fill_between(x, y, color=GREY, alpha=0.3, lw=0)
     roc.plot(x, y, "k", lw=2.5)
     area = np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2)
-    roc.set(xlabel="normal images called", ylabel="recall", title=f"AUROC {area:.3f}")
+    roc.set(xlabel="normal images called (share)", ylabel="recall", title=f"AUROC {area:.3f}")
     best.plot(place, f1, "k", lw=2.5)
     best.plot(place[f1.argmax()], f1.max(), "*", color=ORANGE, ms=18)
     best.set(xlabel="images called", ylabel="F1", title=f"F1-max {f1.max():.3f}")
@@ -215,7 +215,8 @@ def draw_explorer(
         ax.plot(x, y, color=GREY, lw=2.5)
         ax.plot(here, there, "ko", ms=11)
         xlabel, ylabel = name.split(" / ")
-        ax.set(xlim=(-0.02, 1.02), ylim=(0, 1.05), xlabel=xlabel, ylabel=ylabel, title=f"{here:.3f}, {there:.2f}")
+        ax.set(xlim=(-0.02, 1.02), ylim=(0, 1.05), xlabel=xlabel, ylabel=ylabel)
+        ax.set_title(f"at the dot: {here:.3f} / {there:.2f}")
     for ax in axes.flat:
         _large(ax)
     return png(figure, light=True)

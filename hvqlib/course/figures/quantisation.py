@@ -193,7 +193,7 @@ def draw_token(
     frame(axes[0, 1], *place, "white", 1)
     for one in axes.flat[2:]:
         frame(one, 1, 1, color if one is axes[0, 2] else ORANGE)
-    axes[0, 1].set_xlabel(f"here {distances[place]:.1f}; white is {scale[1]:.1f}")
+    axes[0, 1].set_xlabel(f"here {distances[place]:.1f}; black {scale[0]:.1f} or less,\nwhite {scale[1]:.1f} or more")
     axes[0, 2].set_xlabel("touched by the defect" if in_defect else "normal", color=color)
     axes[1, 1].set_xlabel("what its prototype stands for: normal training patches")
     return enlarge(figure)

@@ -89,7 +89,7 @@ def draw_transport(rows: Sequence[Row]) -> Figure:
         axes.axhline(2.5, color=GREY, linewidth=1, linestyle=":")
     row[0].set_xlim(-4, 104)
     hollow = ({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.8}, "hollow: by length, without the picture")
-    labels = ("codes used, of the codebook\nthat uses fewest (%)", "error of the hardest tenth\n(% of variance)",
+    labels = ("codes used by the\nworst codebook (%)", "error of the hardest tenth\n(% of variance)",
               "image AUROC (%)")  # fmt: skip
     finish(figure, row, labels, [*set_looks(), hollow])
     row[1].set(xscale="log", xticks=(10, 30, 100, 300), xticklabels=(10, 30, 100, 300))
@@ -177,9 +177,10 @@ def draw_copying(rows: Sequence[Row]) -> Figure:
     explain(figure, below, "codes (width 64, 900 steps)", labels, [])
     looks: list[tuple[dict, str]] = [({"color": color, "marker": "o"}, name) for name, color in NETWORKS.values()]
     there = [steps for steps in LENGTHS if any(length == steps for _, length in trained)]
-    looks += [({"color": "black", "linestyle": LENGTHS[steps]}, f"above: {steps:,} steps") for steps in there]
+    if len(there) > 1:
+        looks += [({"color": "black", "linestyle": LENGTHS[steps]}, f"above: {steps:,} steps") for steps in there]
     looks.append(({"color": BLUE, "marker": "o", "mfc": "none", "mew": 1.5}, "hollow: by length, without the picture"))
-    return explain(figure, above, "width", labels, looks)
+    return explain(figure, above, "width" if len(there) > 1 else f"width ({there[0]:,} steps)", labels, looks)
 
 
 def copying_arm(width: int, method: str) -> str:

@@ -165,9 +165,9 @@ def draw_roads(paths: Mapping[str, History], recorded: Mapping[str, float], quan
         for ax, key in zip(axes, ("survival", "auroc"), strict=True):
             ax.plot(path["normal"], path[key], style, color=color, linewidth=2, label=name)
     for ax, key in zip(axes, ("survival", "auroc"), strict=True):
-        ax.plot(recorded["normal"], recorded[key], "s", color=GREEN, markersize=11, fillstyle="none",
+        ax.plot(recorded["normal"], recorded[key], "s", color=ORANGE, markersize=11, fillstyle="none",
                 markeredgewidth=2.5, label="continuous, trained long")  # fmt: skip
-        ax.plot(quantised["normal"], quantised[key], "D", color=ORANGE, markersize=11, mec="black", label="HVQ-Trans")
+        ax.plot(quantised["normal"], quantised[key], "D", color=BLUE, markersize=11, mec="black", label="HVQ-Trans")
         ax.set(xlabel="normal error   (better \N{RIGHTWARDS ARROW})", xlim=(15.5, -0.5), xticks=(15, 10, 5, 0))
     axes[0].set(title="how much of a defect survives", ylabel="survival", ylim=(-0.05, 1.05))
     axes[1].set(title="how well images are told apart", ylabel="image AUROC", ylim=(0.4, 1.02))

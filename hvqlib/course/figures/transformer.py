@@ -44,13 +44,14 @@ def draw_story(picture: np.ndarray, features: Tensor, rebuilt: Tensor, colours: 
     return png(figure)
 
 
-def arrow(axes: Any, end: Sequence[float], colour: str, text: str, width: float = 2, reach: float = 0.5) -> None:
+def arrow(axes: Any, end: Sequence[float], colour: str, text: str, width: float = 2, reach: float = 0.5,
+          side: str = "center") -> None:  # fmt: skip
     """Lay a named arrow from the origin into axes."""
     tip = np.array(end)
     look = {"arrowstyle": "-|>", "color": colour, "linewidth": width}
     axes.annotate("", tip, (0, 0), arrowprops=look)
     x, y = tip + reach * tip / np.linalg.norm(tip)
-    axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=12)
+    axes.text(x, y, text, ha=side, va="center", color=colour, fontsize=12)
 
 
 def draw_hand(
@@ -60,13 +61,16 @@ def draw_hand(
     figure, (left, middle, right) = canvas(1, 3, width=1.15 * WIDTH, height=2.9)
     arrow(left, query, PURPLE, "query", width=4, reach=0.8)
     for i, key in enumerate(keys, 1):
-        arrow(left, key, GREY, f"key {i}", reach=0.7)
+        arrow(left, key, GREY, f"key {i}", reach=0.7 if key[0] else 0.2, side="center" if key[0] else "left")
     left.set(xlim=(-3.3, 3.3), ylim=(-3.3, 3.3), aspect="equal", xticks=[-2, 0, 2], yticks=[-2, 0, 2])
     for i, bar in enumerate(middle.bar(["1", "2", "3"], weights, color=BLUE)):
         middle.text(i, bar.get_height() + 0.02, f"{weights[i]:.2f}", ha="center", fontsize=12)
     middle.set(ylim=(0, 1.12), yticks=[0, 0.5, 1])
     middle.set_xlabel("token", fontsize=12)
     middle.set_ylabel("weight", fontsize=12)
+    for axes in (left, right):
+        axes.set_xlabel("first number", fontsize=12)
+        axes.set_ylabel("second number", fontsize=12)
     left.set_title("query and keys", fontsize=12)
     right.set_title("values and answer", fontsize=12)
     middle.set_title(title, fontsize=12)

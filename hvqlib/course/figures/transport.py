@@ -167,7 +167,9 @@ def draw_pull(frame: tuple[Tensor, Tensor], curves: Mapping[str, Sequence[float]
     tokens, prototypes = frame
     left.scatter(*tokens.T, s=18, color=BLUE, alpha=0.6, label="token")
     left.scatter(*prototypes.T, s=70, marker="D", color=ORANGE, edgecolors="black", linewidths=0.6, label="prototype")
-    left.set(xlim=(-4.2, 4.6), ylim=(-4, 5.6), aspect="equal", xticks=[], yticks=[])
+    left.set(xlim=(-4.2, 4.6), ylim=(-4, 5.6), aspect="equal", xticks=[-3, 0, 3], yticks=[-3, 0, 3])
+    left.set_xlabel("first number", fontsize=12)
+    left.set_ylabel("second number", fontsize=12)
     left.set_title(f"{title}, step {step}", fontsize=12)
     left.legend(frameon=False, fontsize=11, loc="upper center", ncols=2, handletextpad=0.2, columnspacing=1)
     for (name, values), color, style in zip(curves.items(), (GREY, BLUE), ("--", "-"), strict=True):
