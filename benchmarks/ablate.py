@@ -34,13 +34,14 @@ from hvqlib.course.results import COLUMNS, KEY, read_rows
 from hvqlib.data.dataset import AnomalyDataset, load_dataset
 from hvqlib.data.layouts import Sample
 from hvqlib.detector.detector import Detector
+from hvqlib.detector.level import held_out
 from hvqlib.detector.run_folder import METHODS, read_checkpoint
 from hvqlib.errors import InputError
 from hvqlib.evaluation.evaluate import Evaluation, evaluate
 from hvqlib.features.extraction import features_of_images
 from hvqlib.files import data_folder, write_atomic
 from hvqlib.rivals.rival import Rival
-from hvqlib.training.recalibrate import held_out, recalibrate
+from hvqlib.training.recalibrate import recalibrate
 from hvqlib.training.train import train
 
 # What each variant changes in the configuration.

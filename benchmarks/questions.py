@@ -31,13 +31,14 @@ from hvqlib.data.images import read_mask
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.calibration import Calibration
 from hvqlib.detector.detector import Detector
+from hvqlib.detector.level import held_out
 from hvqlib.errors import InputError
 from hvqlib.evaluation.evaluate import Evaluation, evaluate
 from hvqlib.evaluation.metrics import all_metrics, auroc, mean_over_classes
 from hvqlib.files import data_folder
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.model.transport import cost, plan, transport_score
-from hvqlib.training.recalibrate import held_out, recalibrate
+from hvqlib.training.recalibrate import recalibrate
 
 # "bare": without k-means start and without revival.
 RULES: dict[str, dict] = {

@@ -27,9 +27,9 @@ from hvqlib.data.layouts import Sample
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.calibration import Calibration
 from hvqlib.detector.detector import Detector
+from hvqlib.detector.level import held_out
 from hvqlib.errors import InputError
 from hvqlib.evaluation.metrics import all_metrics, mean_over_classes
-from hvqlib.training.recalibrate import held_out
 
 COLUMNS = ("data", "seed", "steps", "reading", "image_auroc", "pixel_auroc", "aupro", "machine", "commit", "date",
            "command")  # fmt: skip

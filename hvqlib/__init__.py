@@ -35,6 +35,10 @@ _HOMES = {
 __all__ = list(_HOMES)
 
 
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
+
+
 def __getattr__(name: str) -> object:
     """Import a public name when it is first asked for, so that `import hvqlib` loads no torch (PEP 562)."""
     from importlib import import_module

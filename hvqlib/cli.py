@@ -6,6 +6,7 @@ one sentence; 1: a run that failed through no fault of its input. What a command
 
 from __future__ import annotations
 
+import os
 import sys
 
 from hvqlib.cli_options import parser, settings
@@ -36,6 +37,9 @@ def exit_status(command: str, action: Callable[[], object], stopped: str) -> int
         return 0
     except (InputError, RunError) as error:
         sentence, status = str(error), 2 if isinstance(error, InputError) else 1
+    except BrokenPipeError:  # the reader, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         where = f" at '{error.filename}'" if error.filename else ""
         sentence, status = f"The system refused{where} ({error.strerror or error}): check that place, and try again.", 1
@@ -112,7 +116,6 @@ def _get(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    import os
     from collections import Counter
 
     from hvqlib import processes
@@ -124,8 +127,6 @@ def _train(options: argparse.Namespace) -> None:
     from hvqlib.files import data_folder
     from hvqlib.training.train import train
 
-    if options.checkpoint_every < 1:
-        raise InputError(f"--checkpoint-every is {options.checkpoint_every}; it must be 1 or more.")
     config, dataset = settings(options), load_dataset(options.data)
     if os.environ.get("RANK", "0") == "0":  # of several processes the first
         print(dataset.told_left_out() + told_fit(config, dataset), end="", file=sys.stderr)
@@ -176,16 +177,17 @@ def _evaluate(options: argparse.Namespace) -> None:
         labels=options.labels,
         progress=True,
     )
-    text = (_json(result.metrics) + "\n").encode()
-    for path in filter(None, (options.run / "metrics.json", options.json)):
+    if options.json == "":
+        print(_json(result.metrics))
+    else:
+        print(metrics_table(result.metrics))
+        if options.labels == "inferred":
+            shares = [f"{k} {'n/a' if v is None else f'{v:.3f}'}" for k, v in result.metrics["class_accuracy"].items()]
+            print(f"class accuracy: {', '.join(shares)}")
+    text = (_json(result.metrics) + "\n").encode()  # after the table, which must not be lost where this is refused
+    for path in filter(None, (options.json, options.run / "metrics.json")):
         write_atomic(Path(path), text)
     gallery(result.examples, options.run / "gallery.png", detector.white)
-    if options.json == "":
-        return print(_json(result.metrics))
-    print(metrics_table(result.metrics))
-    if options.labels == "inferred":
-        shares = [f"{k} {'n/a' if v is None else f'{v:.3f}'}" for k, v in result.metrics["class_accuracy"].items()]
-        print(f"class accuracy: {', '.join(shares)}")
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -198,10 +200,8 @@ def _predict(options: argparse.Namespace) -> None:
         print(f"Left out: {len(own)} heat maps or masks of hvq predict, such as '{own[0]}'.", file=sys.stderr)
     detector = _detector(options)
     rate = options.false_alarm if options.false_alarm is not None else detector.usual_rate
-    judged_at = (
-        f"called defective at {rate:.1%}" if rate else "called defective if they score above all images trained on"
-    )
-    print(f"{detector.promise} Images are {judged_at}.", file=sys.stderr)
+    judged_at = "if they score above all images trained on" if rate is None else f"at {rate:.1%}"
+    print(f"{detector.promise} Images are called defective {judged_at}.", file=sys.stderr)
 
     def tell(path: object, row: dict | InputError) -> None:
         bar.update()

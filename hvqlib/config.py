@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from hvqlib.errors import InputError
+
+BELOW_ONE = math.nextafter(1, 0)
+RANGES = {  # lowest and highest of the other settings, and whether the lowest may be
+    **dict.fromkeys(("dropout", "bottleneck", "decay", "holdout"), (0, BELOW_ONE, True)),
+    **dict.fromkeys(("balance", "transport_start"), (0, 1, True)),
+    **dict.fromkeys(("tile", "epochs", "commitment", "transport", "weight_decay"), (0, math.inf, True)),
+    **dict.fromkeys(("lr", "clip", "transport_reg"), (0, math.inf, False)),
+    "overlap": (0, 0.9, True),
+}
 
 
 @dataclass(frozen=True)
@@ -92,15 +102,16 @@ class Config:
             if allowed and getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
         sizes = ("image_size", "grid", "width", "heads", "feedforward", "layers", "codes", "batch_size")
-        for name in (*sizes, "bank", "components", "rank"):
+        for name in (*sizes, "bank", "components", "rank", "transport_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
-        if self.tile < 0 or not 0 <= self.overlap <= 0.9:
-            raise InputError(f"tile is {self.tile}, overlap {self.overlap}: both 0 or more, overlap at most 0.9.")
+        for name, (low, high, lowest_too) in RANGES.items():
+            if not (low <= getattr(self, name) <= high and (lowest_too or getattr(self, name) > low)):
+                most = f"to {'below 1' if high == BELOW_ONE else f'{high:g}'}" if high < math.inf else "on"
+                wrong = f"must be from {low:g} {most}" if lowest_too else f"must be above {low:g}"
+                raise InputError(f"{name} is {getattr(self, name)}; it {wrong}.")
         if not 1 <= self.stages <= 3:
             raise InputError(f"stages is {self.stages}; it must be 1, 2 or 3.")
-        if not 0 <= self.bottleneck < 1:
-            raise InputError(f"bottleneck is {self.bottleneck}; it must be from 0 to below 1.")
         if self.width % 2 or self.width % self.heads:
             raise InputError(f"width {self.width} must be even and a multiple of heads ({self.heads}).")
         if len(self.transport_weights) > self.layers + 1 or min(self.transport_weights, default=0) < 0:
@@ -109,16 +120,12 @@ class Config:
             )
         if self.score == "released" and self.method != "hvq":
             raise InputError(f'score "released" needs codebooks, method "{self.method}" has none: choose "residual".')
-        if self.transport < 0 or self.transport_every < 1 or not self.transport_reg > 0:
-            raise InputError("transport must be 0 or more, transport_every 1 or more, transport_reg above 0.")
         if self.residual_levels and not self.hierarchy:
             raise InputError("residual_levels needs levels below the top one: leave hierarchy on.")
         if self.update == "gradient" and not self.transport:
             raise InputError('update "gradient" moves codes by the transport loss: set transport above 0.')
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}.")
-        if not 0 <= self.holdout < 1:
-            raise InputError(f"holdout is {self.holdout}; it must be from 0 to below 1.")
         if self.steps < 1 and self.epochs < 1:
             raise InputError("A run needs a length: set steps or epochs to 1 or more.")
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
+
+from hvqlib.errors import InputError
 
 CONFIDENCE = 0.8  # with which a promised rate is kept: by four of five calibrations
 
@@ -31,6 +34,23 @@ def level_numbers(held: Sequence[int]) -> list[int]:
     return [number // (2 if len(held) > 1 else 4) for number in held]
 
 
+def threshold_rank(false_alarm: float | None, bounds: Sequence[float], promise: str) -> int:
+    """Find which of N held-out scores, in ascending order, is the threshold at a false-alarm rate; None: the highest.
+
+    `bounds` (N + 1,), in ascending order, are the p-values of a score that 0, 1, ... N of them reach. Raises InputError
+    where the rate is not between 0 and 1, or is below all of them; then the sentence `promise` says what can be had.
+    """
+    number = len(bounds) - 1
+    if false_alarm is None:
+        return number - 1
+    if not 0 < false_alarm < 1:
+        raise InputError(f"The false-alarm rate is {false_alarm:g}: choose one above 0 and below 1.")
+    allowed = bisect_right(bounds, false_alarm + 1e-9)  # one more than held-out scores above a defect's
+    if not allowed:
+        raise InputError(f"A false-alarm rate of {false_alarm:g} cannot be promised. {promise}")
+    return number - allowed
+
+
 def promising_images(images: Sequence[int], share: float) -> int:
     """Count the images that promise, when a share of each class's training images is held out."""
     held = [max(0, min(round(share * number), number - 1)) for number in images]
@@ -38,7 +58,9 @@ def promising_images(images: Sequence[int], share: float) -> int:
 
 
 def training_images_needed(rate: float, share: float, classes: int = 1) -> int:
-    """Find how many training images of each class promise a false-alarm rate, when a share of them is held out."""
+    """Find how many training images of each class promise a false-alarm rate, when a share above 0 is held out."""
+    if not share > 0:
+        raise InputError("Where nothing is held out no number of images promises a false-alarm rate: hold a share out.")
     wanted, number = images_needed(rate), 1
     while promising_images([number] * classes, share) < wanted:
         number += 1

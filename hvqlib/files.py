@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
@@ -43,11 +44,16 @@ def data_folder(make: bool = False) -> Path:
 def write_atomic(path: Path, content: bytes | Callable[[Path], object]) -> None:
     """Write a file under another name beside its own and rename it, so that it is never seen half written.
 
-    `content` is what to write, or a function that writes it to the path it is given.
+    `content` is what to write, or a function that writes it to the path it is given. A link stays one, and what is no
+    file, such as a pipe, is written to directly. Raises RunError where the system refuses.
     """
+    path = path.resolve()
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not callable(content) and path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(content)
+            return
         if callable(content):
             beside.touch()
             mode = beside.stat().st_mode
@@ -60,13 +66,32 @@ def write_atomic(path: Path, content: bytes | Callable[[Path], object]) -> None:
         beside.replace(path)
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
+        mend = "Close what has it open" if isinstance(error, PermissionError) else "Free some space"
         raise RunError(
-            f"{path} cannot be written ({why}): what was there is kept. Free some space or choose another folder, and "
-            "repeat the command (with --resume for a training)."
+            f"{path} cannot be written ({why}): what was there is kept. {mend} or choose another folder, and repeat "
+            "the command (with --resume for a training)."
         ) from error
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def refuse_filled(out: Path, option: str = "--out") -> None:
+    """Raise InputError where `out`, a folder that is to be made, is a file or holds something."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"'{out}' is not empty: choose another {option}.")
+
+
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """Make a folder whole or not at all: what is put at the path given becomes `out`, unless there is an error."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
+        made = Path(beside, "content")
+        yield made
+        if out.exists():
+            out.rmdir()  # empty
+        made.rename(out)
 
 
 @contextmanager

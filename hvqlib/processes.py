@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -17,9 +18,15 @@ from torch import distributed as dist
 
 from hvqlib.errors import InputError
 
+PATIENCE = timedelta(days=1)  # while one process extracts features, the others wait
+
 
 def pick_device(name: str | None) -> torch.device:
-    """Return the device of that name ("cpu", "cuda", "cuda:1", ...); without one the first GPU, or the CPU."""
+    """Return the device of that name ("cpu", "cuda", "cuda:1", ...); without one the first GPU, or the CPU.
+
+    Raises InputError where it cannot be used; other kinds of device lack float64, which calibration needs, or were
+    never tried.
+    """
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.zeros(1, device=device)
@@ -28,6 +35,8 @@ def pick_device(name: str | None) -> torch.device:
         raise InputError(
             f"The device '{name or 'cuda'}' cannot be used here ({first}): choose cpu, or leave it out."
         ) from None
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"The device '{name}' is not supported: choose cpu or cuda.")
     return device
 
 
@@ -53,9 +62,9 @@ def join(cpu: bool) -> torch.device | None:
         if sys.platform == "win32":
             os.environ.setdefault("USE_LIBUV", "0")  # the builds for Windows are without it
         if device.type == "cuda" and dist.is_nccl_available():
-            dist.init_process_group("nccl", device_id=device)
+            dist.init_process_group("nccl", device_id=device, timeout=PATIENCE)
         else:
-            dist.init_process_group("gloo")
+            dist.init_process_group("gloo", timeout=PATIENCE)
     return device
 
 

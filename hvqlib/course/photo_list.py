@@ -7,9 +7,11 @@ amiss is said in a sentence; what can be left out is left out, and named.
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import shutil
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,7 +37,7 @@ BAD = ("bad", "nok", "notok", "nio", "defective", "defect", "faulty", "fail", "f
 NOTHING = ("", "none", "na", "open", "unknown", "notinspected")
 LEAST = 5  # good photographs of a product, without which it is not learned
 ASIDE = 10  # good photographs of a product, at most, that are kept to measure with
-MADE = ("config.json", "checkpoint.safetensors", "detector.json")  # one of them is in a run, or an export
+MADE = {"config.json": "backbone_fingerprint", "detector.json": "model_sha256"}  # one is in a run, or an export
 RECORD = "sorted.csv"  # in a folder that `sort_photographs` filled: what it put there
 NAMED = 3  # files that a sentence names
 
@@ -127,10 +129,18 @@ def fresh(folder: str | Path) -> Path:
     """Make way for a run or an export: an earlier one of the same name is removed; anything else is an InputError."""
     folder = Path(folder)
     if folder.is_dir():
-        if _files(folder, "**/*") and not any((folder / name).is_file() for name in MADE):
+        if _files(folder, "**/*") and not any(_holds(folder / name, key) for name, key in MADE.items()):
             raise InputError(f"'{folder}' holds something that no training made: move it elsewhere.")
         shutil.rmtree(folder)
     return folder
+
+
+def _holds(path: Path, key: str) -> bool:
+    """Say whether a file is JSON with that key."""
+    try:
+        return key in json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _without_list(folder: Path, paths: Sequence[Path]) -> Photographs:
@@ -248,6 +258,7 @@ def _lookup(folder: Path, paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def _key(name: str) -> str:
+    name = unicodedata.normalize("NFC", name)  # a Mac's folders hold umlauts in two parts, tables in one
     return name.replace("\\", "/").removeprefix("./").lower()
 
 

@@ -137,7 +137,7 @@ def _read() -> dict[str, dict[str, Any]]:
         return empty | json.loads(path.read_text(encoding="utf-8")) | _kept
     except FileNotFoundError:
         return empty | _kept
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         print(f"The scoreboard '{path}' cannot be read; a new one is begun.")
         return empty | _kept
 

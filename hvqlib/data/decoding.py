@@ -20,7 +20,7 @@ from hvqlib.errors import InputError
 Source = str | Path | Image.Image
 White = float | None  # the value of full brightness: an int for whole numbers; None where no image needs one
 LEVELS = (255, 1023, 4095, 16383, 65535)  # the highest values of 8, 10, 12, 14 and 16 bits
-PHOTOMETRIC, BITS, MAX_SAMPLE = 262, 258, 281  # tags of TIFF files
+PHOTOMETRIC, BITS, MAX_SAMPLE, WIDTH, HEIGHT = 262, 258, 281, 256, 257  # tags of TIFF files
 
 
 class Decoded(NamedTuple):
@@ -115,9 +115,15 @@ def eight_bits(decoded: Decoded, white: White, path: str | Path) -> np.ndarray:
 
 
 def pages(path: str | Path) -> int:
-    """Count the pages, or pictures of a film, in a readable file; the first is read. Previews and layers are none."""
-    with Image.open(path) as image:
-        return getattr(image, "n_frames", 1) if image.format not in ("MPO", "PSD") else 1
+    """Count the pages, or pictures of a film, in a readable file; the first is read. Previews and layers are none.
+
+    Where a later one is damaged they cannot be counted: 1.
+    """
+    try:
+        with Image.open(path) as image:
+            return getattr(image, "n_frames", 1) if image.format not in ("MPO", "PSD") else 1
+    except Exception:  # a fault behind the first
+        return 1
 
 
 def upright_size(source: Source) -> tuple[int, int]:
@@ -126,7 +132,11 @@ def upright_size(source: Source) -> tuple[int, int]:
         with _faults_told(str(source)), open(source, "rb") as file, Image.open(file) as image:
             return upright_size(image)
     width, height = source.size
-    return (height, width) if source.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8) else (width, height)
+    if source.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8):
+        if tags := getattr(source, "tag_v2", None):  # of a TIFF, whose size Pillow may have turned already
+            width, height = tags[WIDTH], tags[HEIGHT]
+        return height, width
+    return width, height
 
 
 def name_of(source: Source | np.ndarray) -> str:

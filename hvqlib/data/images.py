@@ -65,7 +65,7 @@ def read_mask(sample: Sample, size: int) -> np.ndarray:
             raise InputError(f"The defective image '{sample.path}' has no mask: add one.")
         return np.zeros((size, size), dtype=bool)
     defect = read_marks(sample.mask).defect
-    check_size(sample, defect, decode(sample.path).image.size)
+    check_size(sample, defect, upright_size(sample.path))
     small = np.asarray(Image.fromarray(defect.astype(np.uint8)).resize((size, size), Image.Resampling.NEAREST)) > 0
     if not small.any() and defect.any():
         y, x = (places * size // side for places, side in zip(np.nonzero(defect), defect.shape, strict=True))

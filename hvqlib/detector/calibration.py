@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from hvqlib.config import Config
 from hvqlib.detector.level import FLOOR, level, level_images
 from hvqlib.detector.tiling import Tiles, Tiling
 from hvqlib.errors import InputError
-from hvqlib.false_alarms import CONFIDENCE, images_needed, least_rate
+from hvqlib.false_alarms import CONFIDENCE, images_needed, least_rate, threshold_rank
 
 AT_ONCE = 32  # images whose maps are made at once: at full size they are large
 STRENGTH = 20  # images: with that many, a place's own mean and spread count as much as the whole map's
@@ -118,6 +118,11 @@ class Calibration:
         self.scores = self.standardise(scores, class_ids)[counted].sort().values
         self.peaks = self.map_away(peaks, class_ids)[counted].sort().values
         return self
+
+    def to(self, device: torch.device) -> Calibration:
+        """Move what is used on maps to a device; the rest are a few numbers, which stay on the CPU."""
+        of_maps = {name: getattr(self, name).to(device) for name in ("mean", "spread", "class_mean", "class_spread")}
+        return replace(self, **of_maps)
 
     def combine(
         self,
@@ -229,15 +234,7 @@ class Calibration:
 
     def _rank(self, false_alarm: float | None) -> int:
         """Find which of the held-out scores, in ascending order, is the threshold at a false-alarm rate."""
-        number = len(self.scores)
-        if false_alarm is None:
-            return number - 1
-        allowed = int((self.bounds() <= false_alarm + 1e-9).sum())  # one more than held-out scores above a defect's
-        if not 0 < false_alarm < 1:
-            raise InputError(f"The false-alarm rate is {false_alarm:g}: choose one above 0 and below 1.")
-        if not allowed:
-            raise InputError(f"A false-alarm rate of {false_alarm:g} cannot be promised. {self.promise()}")
-        return number - allowed
+        return threshold_rank(false_alarm, self.bounds().tolist(), self.promise())
 
     def tensors(self) -> dict[str, Tensor]:
         """Give all tensors by name, for a checkpoint."""
@@ -247,7 +244,7 @@ class Calibration:
 def signal_weights(config: Config, names: Sequence[str], score: str | None = None) -> dict[str, float]:
     """Say which of the signals count in a score, and how much; `score` is the run's if not given.
 
-    Raises InputError when the score needs codebooks and the signals, being of a model without, have nothing of them.
+    Without codebooks "combined" is the residual; "released" raises InputError there.
     """
     score = score or config.score
     if score == "released":

@@ -96,9 +96,7 @@ class Detector:
         chosen = pick_device(device)
         for module in (backbone, standardize, guess, model, reading):
             module.to(chosen).eval()
-        on_maps = ("mean", "spread", "class_mean", "class_spread")  # the rest are a few numbers, which stay on the CPU
-        normal = {n: t.to(chosen) if n in on_maps else t for n, t in under_prefix(tensors, "calibration.").items()}
-        calibration = Calibration(reading.names(model), **normal)
+        calibration = Calibration(reading.names(model), **under_prefix(tensors, "calibration.")).to(chosen)
         return cls(config, classes, backbone, standardize, guess, model, reading, calibration, tiling, white)
 
     @property
@@ -197,16 +195,6 @@ class Detector:
         features = features_of_images(self.backbone, pictures, cache, progress, self.white)
         return self.standardize(features[:].to(self.device))
 
-    @torch.no_grad()
-    def anomaly_maps(
-        self, features: Tensor, class_ids: Tensor, score: str | None = None, normalize: bool | None = None
-    ) -> Tensor:
-        """Turn standardised features (B, C, H, W) and class ids (B,) into anomaly maps (B, S, S).
-
-        `score` and `normalize` are the run's when not given; see :meth:`Calibration.combine`.
-        """
-        return self.read(features, class_ids, score, normalize).maps
-
     def stream(
         self,
         images: Sequence[Picture],
@@ -219,12 +207,13 @@ class Detector:
     ) -> Iterator[Judged]:
         """Yield what is made of the images, batch by batch; memory does not grow with their number.
 
-        Parameters as for :meth:`judge` and :meth:`anomaly_maps`. The whole picture counts in the run's own score; with
+        Parameters as for :meth:`judge` and :meth:`read`. The whole picture counts in the run's own score; with
         another `score`, or `normalize`, the map alone makes the image score.
         """
         for features, ids, tiles in self._batches(images, class_names, cache, progress):
             yield self.read(features, ids, score, normalize, tiles)
 
+    @torch.no_grad()
     def read(
         self,
         features: Tensor,
@@ -235,7 +224,7 @@ class Detector:
     ) -> Judged:
         """Read standardised features (B, C, H, W) of class ids (B,); of images cut into M `tiles`, (M, C, H, W).
 
-        Parameters as for :meth:`anomaly_maps`.
+        `score` and `normalize` are the run's when not given; see :meth:`Calibration.combine`.
         """
         tiles = tiles or Tiles.whole(len(ids))
         wanted = signal_weights(self.config, self.calibration.names, score)

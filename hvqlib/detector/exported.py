@@ -17,6 +17,7 @@ from hvqlib.data.images import Picture, read_image
 from hvqlib.data.tiles import Tile, squares
 from hvqlib.detector.prediction import ClassNames, Prediction, given_classes
 from hvqlib.errors import InputError
+from hvqlib.false_alarms import threshold_rank
 
 FORMATS = (1, 2)  # of models that are given an image, and that are given its tiles
 
@@ -92,7 +93,7 @@ class ExportedDetector:
         from tqdm.auto import tqdm
 
         rate = self.usual_rate if false_alarm is None else false_alarm
-        rank = self._rank(rate)
+        rank = threshold_rank(rate, self.p_values.tolist(), self.promise)
         thresholds = self.image_mean + self.scores[rank] * self.image_spread
         pixel_thresholds = self.map_mean + self.peaks[rank] * self.map_spread
         given = given_classes(images, class_names, self.classes)
@@ -123,14 +124,3 @@ class ExportedDetector:
         boxes = [(left, top, left + side, top + side) for top in rows for left in columns]
         tiles = np.stack([Tile(image, box).of(pixels) for box in boxes])
         return {"tiles": tiles, "boxes": (np.array(boxes) / [width, height, width, height]).astype(np.float32)}
-
-    def _rank(self, false_alarm: float | None) -> int:
-        """Find which of the held-out scores is the threshold, as `Calibration` does."""
-        if false_alarm is None:
-            return len(self.scores) - 1
-        allowed = int((self.p_values <= false_alarm + 1e-9).sum())
-        if not 0 < false_alarm < 1:
-            raise InputError(f"The false-alarm rate is {false_alarm:g}: choose one above 0 and below 1.")
-        if not allowed:
-            raise InputError(f"A false-alarm rate of {false_alarm:g} cannot be promised. {self.promise}")
-        return len(self.scores) - allowed

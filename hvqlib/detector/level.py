@@ -1,4 +1,4 @@
-"""Measure the level and the spread of a class's unseen normal images, from few of them."""
+"""Hold normal images out, and measure the level and the spread of a class's unseen ones, from few of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ from hvqlib.false_alarms import level_numbers
 PRIOR = 2.0  # images: with that many, the spread of unseen values counts as much as what the others let expect
 LEAST_SPREAD = 0.01  # as a share of the values' size
 FLOOR = 1e-6  # of a spread, in the unit of the values
+
+
+def held_out(class_ids: Tensor, share: float, seed: int) -> Tensor:
+    """Draw which training images (N,) bool are kept for calibration: `share` of each class (rounded), by seed."""
+    generator = torch.Generator().manual_seed(seed)
+    held = torch.zeros(len(class_ids), dtype=torch.bool)
+    for c in class_ids.unique().tolist():
+        images = (class_ids == c).nonzero()[:, 0]
+        images = images[torch.randperm(len(images), generator=generator)]
+        held[images[: min(round(share * len(images)), len(images) - 1)]] = True
+    return held
 
 
 def level_images(class_ids: Tensor, held: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -23,11 +22,13 @@ from hvqlib.detector.exported import FORMATS, ExportedDetector
 from hvqlib.detector.pillow_resize import PILLOW, resize, rows_first
 from hvqlib.detector.tiling import Tiles
 from hvqlib.errors import InputError, RunError
+from hvqlib.files import refuse_filled, whole_folder
 
 OPSET = 18
 MOST_IMAGES = 200  # that an export is compared on
 TOLERANCE = 1e-4  # of a score, relative to it
 OF_A_TIE = 1e-2  # of the few scores for which rounding chose another code
+OF_A_MAP = 0.1  # of any of its values, relative to the score: another code at one place
 INPUTS = {
     "image": "uint8 (H, W, 3): RGB, upright, of any size",
     "given_class": "int64 (1,): index into classes, or -1 to infer the class",
@@ -109,26 +110,19 @@ def export_onnx(run: Path, out: Path, data: Path) -> dict[str, float]:
             __import__(package)
         except ImportError as error:
             raise InputError(f"hvq export --onnx needs {package}: pip install 'hvqlib[onnx]'.") from error
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not empty: choose another --onnx.")
+    refuse_filled(out, "--onnx")
     train = load_dataset(data).train
     paths = [train[i].path for i in np.linspace(0, len(train) - 1, min(len(train), MOST_IMAGES)).round().astype(int)]
     detector = Detector.load(run, "cpu")
     if len(layouts := sorted(set(detector.tiling.layouts))) > 1:
         cut = ", ".join(f"{rows} x {columns}" for rows, columns in layouts)
         raise InputError(f"{run} cuts its classes into {cut} tiles, and one file holds one of them: use --run.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
-        made = Path(beside, "content")
+    with whole_folder(out) as made:
         made.mkdir()
         write_model(detector, made / "model.onnx")
         text = json.dumps(describe(detector, (made / "model.onnx").read_bytes()), indent=1)
         (made / "detector.json").write_text(text + "\n", encoding="utf-8")
-        found = compare(detector, ExportedDetector.load(made / "model.onnx"), paths)
-        if out.exists():
-            out.rmdir()  # empty
-        made.rename(out)
-    return found
+        return compare(detector, ExportedDetector.load(made / "model.onnx"), paths)
 
 
 def write_model(detector: Detector, path: Path) -> None:
@@ -224,11 +218,14 @@ def compare(detector: Detector, exported: ExportedDetector, images: Sequence[Pic
         unit = max(abs(one.score), float(exported.image_spread[exported.classes.index(one.class_name)]))
         away = abs(one.score - other.score) / unit
         found["ties"] += away > TOLERANCE
-        if away > OF_A_TIE or found["ties"] > max(1, len(images) // 50):
+        if not away <= OF_A_TIE or found["ties"] > max(1, len(images) // 50):
             raise RunError(f"The export scores '{image}' {other.score:.6g}, the run {one.score:.6g}: it is not kept.")
         if one.verdict != other.verdict and abs(one.score - one.threshold) > TOLERANCE * unit:
             wrong = f"'{image}' {other.row()['verdict']}, the run {one.row()['verdict']}: it is not kept."
             raise RunError(f"The export judges {wrong}")
         found["score"] = max(found["score"], away)
-        found["map"] = max(found["map"], float(np.abs(one.anomaly_map - other.anomaly_map).max()) / unit)
+        apart = float(np.abs(one.anomaly_map - other.anomaly_map).max()) / unit
+        if not apart <= OF_A_MAP:
+            raise RunError(f"The export's map of '{image}' differs by {apart:.3g} of its score: it is not kept.")
+        found["map"] = max(found["map"], apart)
     return found

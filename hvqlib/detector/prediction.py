@@ -11,7 +11,7 @@ import numpy as np
 from hvqlib.data.images import Picture
 from hvqlib.errors import InputError
 
-CHUNK = 64  # images whose features, or maps in `hvq predict`, are in memory at once
+CHUNK = 64  # images whose features are in memory at once
 ClassNames = str | Sequence[str | None] | None  # one for all images, or one an image; None where it is to be inferred
 
 

@@ -60,19 +60,27 @@ class Reading(nn.Module):
 
     @torch.no_grad()
     def fit(
-        self, method: Method, features: Tensor | Sequence[Tensor], class_ids: Tensor, held: Tensor, batch: int
+        self,
+        method: Method,
+        features: Tensor | Sequence[Tensor],
+        class_ids: Tensor,
+        held: Tensor,
+        batch: int,
+        learned: Tensor | None = None,
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Fit to standardised features (N, C, H, W) of normal images that are not held out, and measure all of them.
 
         Returns all signals, each (N, H, W), and the pictures' measures (N,), on the CPU. What an image has to do with
-        the fit, of the method or of the reading, is left out of its own measures, as far as the method can.
+        the fit, of the method or of the reading, is left out of its own measures, as far as the method can. `learned`
+        (N,) bool: which the method was fitted to, in this order; those that are not held out, if not given.
         """
         device = next(iter(method.state_dict().values())).device
         number, (channels, *grid) = len(features), features[0].shape
         signals = {name: torch.empty(number, *grid) for name in self.names(method)}
         pictures = torch.zeros(number)
         row = torch.full((number,), -1)
-        row[~held] = torch.arange(int((~held).sum()))  # as the method's `fit` counted
+        learned = ~held if learned is None else learned
+        row[learned] = torch.arange(int(learned.sum()))  # as the method's `fit` counted
         method.eval()
         classes = class_ids.unique().tolist()
         for class_id in Progress(classes, desc="reading residuals", unit="part", disable=not in_notebook()):

@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,7 +16,7 @@ from torch import Tensor
 from hvqlib.config import Config
 from hvqlib.data.decoding import White
 from hvqlib.errors import InputError
-from hvqlib.files import write_atomic
+from hvqlib.files import refuse_filled, whole_folder, write_atomic
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.rivals.nearest_neighbour import NearestNeighbour
 from hvqlib.rivals.picture_pca import PicturePCA
@@ -118,8 +117,7 @@ def export(run: Path, out: Path) -> None:
     It trains no further: the optimiser and the codebooks' moving sums are dropped. Raises InputError when `run` is not
     finished or `out` holds something.
     """
-    if out.exists() and any(out.iterdir()):
-        raise InputError(f"{out} is not empty: choose another --out.")
+    refuse_filled(out)
     description = read_run(run)
     tensors, state = read_checkpoint(run)
     if not state["done"]:
@@ -129,14 +127,9 @@ def export(run: Path, out: Path) -> None:
     for name, tensor in kept.items():
         half = tensor.half() if name.startswith("model.") and tensor.is_floating_point() else tensor
         small[name] = half if half.isfinite().all() else tensor  # an unused code of a random start can be at 1e5
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:  # all or nothing
-        made = Path(beside, "run")
+    with whole_folder(out) as made:
         write_run(made, *description)
         write_checkpoint(made, small, state)
-        if out.exists():
-            out.rmdir()  # empty
-        made.rename(out)
 
 
 def with_prefix(prefix: str, module: torch.nn.Module) -> dict[str, Tensor]:

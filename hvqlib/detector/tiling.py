@@ -21,6 +21,7 @@ from hvqlib.data.dataset import AnomalyDataset
 from hvqlib.data.images import Picture, size_of
 from hvqlib.data.tiles import FAR_FROM_SQUARE, Tile, squares
 from hvqlib.detector.anomaly_map import image_score, upsample
+from hvqlib.detector.level import held_out
 
 AT_ONCE = 64  # tiles whose maps are enlarged at once
 
@@ -117,12 +118,16 @@ class Tiling:
         self.parts = sum(rows * columns for rows, columns in self.layouts)
 
     @classmethod
-    def measure(cls, config: Config, images: Sequence[Picture], class_ids: Tensor, classes: int) -> Tiling:
-        """Find which layout is the commonest among the training images of each class."""
+    def measure(
+        cls, config: Config, images: Sequence[Picture], class_ids: Tensor, classes: int, held: Tensor
+    ) -> Tiling:
+        """Find which layout is the commonest among the training images of each class, less those `held` (N,) out."""
         if config.fit != "tiles":
             return cls(config, [(1, 1)] * classes)
         found = [Counter[tuple[int, int]]() for _ in range(classes)]
-        for image, c in zip(images, class_ids.tolist(), strict=True):
+        for image, c, out in zip(images, class_ids.tolist(), held.tolist(), strict=True):
+            if out:
+                continue
             _, rows, columns = squares(*size_of(image), config)
             found[c][len(rows), len(columns)] += 1
         return cls(config, [max(sorted(counts), key=counts.__getitem__) if counts else (1, 1) for counts in found])
@@ -162,7 +167,9 @@ def told_fit(config: Config, dataset: AnomalyDataset) -> str:
         return "Images are padded to squares; their edges are repeated.\n"
     if config.fit == "tiles":
         class_ids = torch.tensor([sample.class_id for sample in dataset.train])
-        tiling = Tiling.measure(config, [sample.path for sample in dataset.train], class_ids, len(dataset.classes))
+        held = held_out(class_ids, config.holdout, config.seed)
+        paths = [sample.path for sample in dataset.train]
+        tiling = Tiling.measure(config, paths, class_ids, len(dataset.classes), held)
         named = zip(dataset.classes, tiling.layouts, strict=True)
         side = f"{config.tile} pixels" if config.tile else "the shorter side"
         cut = ", ".join(f"{name} {rows} x {columns}" for name, (rows, columns) in named)

@@ -64,18 +64,20 @@ class Predictions:
     """Keep the rows of a folder, those of earlier calls included: ``scores.json``, and ``scores.csv`` for Excel.
 
     Both are replaced whole, as often as costs a twentieth of the time. An image that is judged again replaces its row,
-    and its pictures; no two images share one.
+    and its pictures; no two images share one. Paths in them are absolute.
     """
 
     out: Path
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)  # by absolute path of the image
     due: float = 0.0  # time of the next writing
+    taken: set[str] = field(default_factory=set)  # names of heat maps that rows have
 
     def __post_init__(self) -> None:
         path = self.out / "scores.json"
         try:
             known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
             self.rows = {os.path.abspath(row["image"]): row for row in known}
+            self.taken = {Path(row["heat_map"]).name for row in known if "heat_map" in row}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"'{path}' is not what hvq predict writes ({error!r}): choose another --out.") from None
 
@@ -84,16 +86,19 @@ class Predictions:
         if (row := self.rows.get(os.path.abspath(image))) and "heat_map" in row:
             return Path(row["heat_map"]).name.removesuffix("_heatmap.png")
         stem = os.fsencode(image.stem)[:LONGEST].decode("utf-8", "ignore") or "image"
-        taken = {Path(row["heat_map"]).name for row in self.rows.values()}
         name, number = stem, 1
-        while f"{name}_heatmap.png" in taken or os.path.lexists(self.out / f"{name}_heatmap.png"):
+        while f"{name}_heatmap.png" in self.taken or any(
+            os.path.lexists(self.out / f"{name}_{kind}.png") for kind in ("heatmap", "mask")
+        ):
             number += 1
             name = f"{stem}_{number}"
         return name
 
-    def add(self, image: Path, row: dict[str, Any]) -> None:
+    def add(self, row: dict[str, Any]) -> None:
         """Keep the row of an image, and write all if it is time."""
-        self.rows[os.path.abspath(image)] = row
+        files = {name: os.path.abspath(row[name]) for name in ("image", "heat_map", "mask") if name in row}
+        self.rows[files["image"]] = row | files
+        self.taken.add(Path(files["heat_map"]).name)
         if time.monotonic() >= self.due:
             self.write()
 
@@ -123,7 +128,7 @@ def predict(
     smallest: int = 1,
     tell: Callable[[Path, dict[str, Any] | InputError], object],
 ) -> tuple[list[dict[str, Any]], list[Path]]:
-    """Judge image files into the folder `out`; returns the rows of those judged, and the files that cannot be read.
+    """Judge image files into the folder `out`; returns the rows of those judged, and the files that cannot be judged.
 
     Parameters
     ----------
@@ -139,9 +144,20 @@ def predict(
     unread: list[Path] = []
     waiting: list[tuple[Path, np.ndarray]] = []
 
-    def judge_waiting() -> None:
-        verdicts = detector.judge([picture for _, picture in waiting], class_name, false_alarm)
-        for (path, picture), verdict in zip(waiting, verdicts, strict=True):
+    def refuse(path: Path, error: InputError) -> None:
+        unread.append(path)
+        tell(path, error)
+
+    def judge_all(some: Sequence[tuple[Path, np.ndarray]]) -> None:
+        try:
+            verdicts = detector.judge([picture for _, picture in some], class_name, false_alarm)
+        except InputError as error:  # of one of them, such as one of another shape
+            if len(some) == 1:
+                return refuse(some[0][0], InputError(str(error).replace("'in memory'", f"'{some[0][0]}'")))
+            for one in some:
+                judge_all([one])
+            return
+        for (path, picture), verdict in zip(some, verdicts, strict=True):
             name = kept.name_for(path)
             heat = out / f"{name}_heatmap.png"
             heat_map(heat, picture, verdict.anomaly_map, 0, 2 * verdict.pixel_threshold)
@@ -150,25 +166,27 @@ def predict(
                 mask, boxes = regions(verdict.anomaly_map, verdict.pixel_threshold, picture.shape[:2], smallest)
                 save_picture(out / f"{name}_mask.png", Image.fromarray(mask))
                 row |= {"mask": str(out / f"{name}_mask.png"), "boxes": boxes}
-            kept.add(path, row)
+            kept.add(row)
             judged.append(row)
             tell(path, row)
-        waiting.clear()
 
     detector.judge([], class_name, false_alarm)  # a wrong class or rate is refused before anything is written
-    for path in images:
-        try:
-            picture = read_image(path, detector.white)
-        except InputError as error:
-            judge_waiting()  # in order
-            unread.append(path)
-            tell(path, error)
-            continue
-        waiting.append((path, picture))
-        if len(waiting) == AT_ONCE or sum(one.shape[0] * one.shape[1] for _, one in waiting) > PIXELS:
-            judge_waiting()
-    judge_waiting()
-    kept.write()
+    try:
+        for path in images:
+            try:
+                picture = read_image(path, detector.white)
+            except InputError as error:
+                judge_all(waiting)  # in order
+                waiting = []
+                refuse(path, error)
+                continue
+            waiting.append((path, picture))
+            if len(waiting) == AT_ONCE or sum(one.shape[0] * one.shape[1] for _, one in waiting) > PIXELS:
+                judge_all(waiting)
+                waiting = []
+        judge_all(waiting)
+    finally:
+        kept.write()  # what is judged is kept, however the rest ends
     return judged, unread
 
 

@@ -81,7 +81,7 @@ def stored_features(
     kept_for = json.dumps(about if white is None else [*about, white])
     name = hashlib.sha256(kept_for.encode()).hexdigest()[:16]
     file = FeatureFile(Path(cache) / f"{name}.features", (backbone.channels, backbone.grid, backbone.grid))
-    keys = [_key(path) for path in paths]
+    keys = list(_keys(paths))
     rows = [file.find(key) for key in keys]
     missing = [i for i, row in enumerate(rows) if row is None]
     for indices, values in _compute(backbone, paths, missing, progress, white):
@@ -123,13 +123,18 @@ def _whole(image: Picture | Tile) -> Picture:
     return image.image if isinstance(image, Tile) else image
 
 
-def _key(image: Picture | Tile) -> bytes:
-    path = _whole(image)
-    assert isinstance(path, str | Path)
-    try:
-        digest = hashlib.sha256(Path(path).read_bytes())
-    except OSError as error:
-        raise InputError(f"The image '{path}' cannot be read: replace it ({error}).") from error
-    if isinstance(image, Tile):
-        digest.update(repr(image.box).encode())
-    return digest.digest()
+def _keys(images: Sequence[Picture | Tile]) -> Iterator[bytes]:
+    """Name images by what is in their files, each read once for all its tiles."""
+    last, whole = None, hashlib.sha256()
+    for image in images:
+        path = _whole(image)
+        assert isinstance(path, str | Path)
+        if path is not last:
+            try:
+                last, whole = path, hashlib.sha256(Path(path).read_bytes())
+            except OSError as error:
+                raise InputError(f"The image '{path}' cannot be read: replace it ({error}).") from error
+        digest = whole.copy()
+        if isinstance(image, Tile):
+            digest.update(repr(image.box).encode())
+        yield digest.digest()

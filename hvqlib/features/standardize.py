@@ -35,7 +35,7 @@ class Standardize(nn.Module):
         if len(features.shape) != 4 or len(features) == 0:
             raise wrong
         count = len(features) * features.shape[2] * features.shape[3]
-        zero = torch.zeros(features.shape[1], 1, 1, dtype=torch.float64)
+        zero = torch.zeros(features.shape[1], 1, 1, dtype=torch.float64, device=features[0].device)
         mean = sum((f.double().sum((1, 2), keepdim=True) for f in features), zero) / count  # (C, 1, 1)
         if not mean.isfinite().all():
             raise wrong

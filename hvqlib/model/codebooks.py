@@ -137,6 +137,8 @@ class VectorQuantizer(nn.Module):
         dead = present[rows]  # (n,) class of each dead code
         error = (tokens - self.lookup(ids, class_ids)).square().sum(-1) + 1e-12  # (B, L)
         (error, begin), (class_ids, _) = processes.gather_rows(error), processes.gather_rows(class_ids)
+        if not error.isfinite().all():
+            return  # the loss is not finite either, and ends the training
         image = processes.from_first(torch.multinomial((dead[:, None] == class_ids) * error.mean(1), 1)[:, 0])
         token = processes.from_first(torch.multinomial(error[image], 1)[:, 0])
         mine = (image >= begin) & (image < begin + len(tokens))  # in this process's part of the batch

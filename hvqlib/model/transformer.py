@@ -69,7 +69,7 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        self.drop = round(256 * p)
+        self.drop = min(255, round(256 * p))
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.drop == 0:

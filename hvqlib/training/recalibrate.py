@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -16,14 +15,14 @@ from hvqlib.config import Config
 from hvqlib.data.dataset import AnomalyDataset
 from hvqlib.detector.calibration import Calibration
 from hvqlib.detector.detector import Detector
-from hvqlib.detector.level import level_images
+from hvqlib.detector.level import held_out, level_images
 from hvqlib.detector.prediction import Prediction
 from hvqlib.detector.reading import Method, Reading
 from hvqlib.detector.run_folder import read_checkpoint, read_run, with_prefix, write_checkpoint, write_run
 from hvqlib.detector.tiling import Tiles, Tiling
 from hvqlib.errors import InputError
 from hvqlib.features.feature_file import Features
-from hvqlib.files import write_atomic
+from hvqlib.files import refuse_filled, whole_folder, write_atomic
 
 READ_BY = ("score", "reading", "picture", "rank", "transport_weights", "normalize")  # settings for after training
 SURPRISE = 0.01  # how often images like the old ones are said to differ from them
@@ -35,7 +34,8 @@ class TrainedOn:
 
     paths: list[str]  # absolute
     class_ids: list[int]
-    held: list[bool]  # never trained on
+    held: list[bool]  # never fitted to
+    trained: int | None = None  # how many of them, the first, the training knew; the others came later. None: all
 
     def write(self, run: Path) -> None:
         """Write the list into a run folder."""
@@ -68,12 +68,17 @@ def calibrated(
     held: Tensor,
     tiling: Tiling,
     tiles: Tiles,
+    trained: int | None = None,
 ) -> tuple[Reading, Calibration]:
-    """Fit how a trained model is read to standardised features (M, C, H, W) of the tiles of its training images."""
+    """Fit how a trained model is read to standardised features (M, C, H, W) of the tiles of its training images.
+
+    Only the first `trained` images (all if not given) were there when the model was.
+    """
     device = next(iter(model.state_dict().values())).device
     reading = Reading(config, features.shape[1], tiling.parts).to(device)
     parts = tiling.part_ids(tiles, class_ids)
-    signals, lengths = reading.fit(model, features, parts, held[tiles.image], config.batch_size)
+    learned = ~held & (torch.arange(len(held)) < (len(held) if trained is None else trained))
+    signals, lengths = reading.fit(model, features, parts, held[tiles.image], config.batch_size, learned[tiles.image])
     pictures, classes = tiles.length(lengths), len(tiling.layouts)
     return reading, Calibration.fit(config, signals, class_ids, held, classes, pictures, tiles, tiling)
 
@@ -84,11 +89,15 @@ def recalibrate(
     """Read a trained detector in another way: the same weights, calibrated again on its training images.
 
     `changes` are settings of its configuration that training does not look at: score, reading, picture, rank,
-    transport_weights, normalize. The data set must be the one that it was trained on.
+    transport_weights, normalize. The data set must be the one that it was trained on; InputError where its classes
+    are others.
     """
     trained = {name for name in changes if name not in READ_BY}
     if trained:
         raise InputError(f"{', '.join(sorted(trained))} cannot be changed without training: {', '.join(READ_BY)} can.")
+    if set(dataset.classes) != set(detector.classes):
+        have, want = ", ".join(dataset.classes), ", ".join(detector.classes)
+        raise InputError(f"The data set has the classes {have}, the run {want}: give the one that it was trained on.")
     config = replace(detector.config, **changes)
     paths = [sample.path for sample in dataset.train]
     features = detector.features(paths, cache).cpu()
@@ -96,7 +105,7 @@ def recalibrate(
     held = held_out(class_ids, config.holdout, config.seed)
     tiling, tiles = detector.tiling, detector.tiling.cut(paths)
     reading, calibration = calibrated(config, detector.model, features, class_ids, held, tiling, tiles)
-    return replace(detector, config=config, reading=reading.eval(), calibration=calibration)
+    return replace(detector, config=config, reading=reading.eval(), calibration=calibration.to(detector.device))
 
 
 def add_images(
@@ -114,8 +123,7 @@ def add_images(
     and ``after``: ``promising`` images, ``least`` rate promised and ``threshold`` of the class.
     Raises InputError where `out` holds something, the class is not known, or there are fewer than two images.
     """
-    if out.exists() and any(out.iterdir()):
-        raise InputError(f"'{out}' is not empty: choose another --out.")
+    refuse_filled(out)
     old, known = Detector.load(run), TrainedOn.read(run)
     if class_name is None and len(old.classes) > 1:
         raise InputError(f"'{run}' knows {', '.join(old.classes)}: say with --class which one the images show.")
@@ -138,25 +146,21 @@ def add_images(
         known.paths + [str(path.resolve()) for path in fresh],
         known.class_ids + new_ids.tolist(),
         known.held + more.tolist(),
+        len(known.paths) if known.trained is None else known.trained,
     )
     ids, held = torch.tensor(now.class_ids), torch.tensor(now.held)
     features = old.features(now.paths, cache).cpu()
     guess = type(old.guess)(features.shape[1], len(old.classes))
     tiles = old.tiling.cut(now.paths)
     guess.fit(features, ids, held, tiles)
-    reading, calibration = calibrated(old.config, old.model, features, ids, held, old.tiling, tiles)
+    reading, calibration = calibrated(old.config, old.model, features, ids, held, old.tiling, tiles, now.trained)
     tensors, state = read_checkpoint(run)
     kept = {key: value for key, value in tensors.items() if not key.startswith(("guess.", "reading.", "calibration."))}
     normal = {f"calibration.{key}": value for key, value in calibration.tensors().items()}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:  # all or nothing
-        folder = Path(beside, "run")
+    with whole_folder(out) as folder:
         write_run(folder, *read_run(run))
         now.write(folder)
         write_checkpoint(folder, kept | with_prefix("guess", guess) | with_prefix("reading", reading) | normal, state)
-        if out.exists():
-            out.rmdir()  # empty
-        folder.rename(out)
 
     def facts(of: Calibration) -> dict[str, float]:
         threshold = float(of.threshold(of.usual_rate, torch.tensor([class_id])))
@@ -177,14 +181,3 @@ def alike(some: Sequence[Prediction], others: Sequence[Prediction]) -> float:
 
     pairs = [[[getattr(one, of) for one in each] for each in (some, others)] for of in ("score", "strangeness")]
     return min(1.0, 2 * min(float(mannwhitneyu(*pair).pvalue) for pair in pairs))
-
-
-def held_out(class_ids: Tensor, share: float, seed: int) -> Tensor:
-    """Draw which training images (N,) bool are kept for calibration: `share` of each class (rounded), by seed."""
-    generator = torch.Generator().manual_seed(seed)
-    held = torch.zeros(len(class_ids), dtype=torch.bool)
-    for c in class_ids.unique().tolist():
-        images = (class_ids == c).nonzero()[:, 0]
-        images = images[torch.randperm(len(images), generator=generator)]
-        held[images[: min(round(share * len(images)), len(images) - 1)]] = True
-    return held

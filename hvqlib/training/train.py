@@ -16,6 +16,7 @@ from hvqlib.config import Config
 from hvqlib.data.dataset import AnomalyDataset
 from hvqlib.data.decoding import find_white
 from hvqlib.detector.class_guess import ClassCentroids
+from hvqlib.detector.level import held_out
 from hvqlib.detector.run_folder import build_model, read_run, with_prefix, write_checkpoint, write_run
 from hvqlib.detector.tiling import Tiling
 from hvqlib.errors import InputError
@@ -26,7 +27,7 @@ from hvqlib.features.standardize import Standardize
 from hvqlib.files import sole_writer
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.processes import pick_device
-from hvqlib.training.recalibrate import TrainedOn, calibrated, held_out
+from hvqlib.training.recalibrate import TrainedOn, calibrated
 from hvqlib.training.training_loop import TrainingLoop
 
 
@@ -77,6 +78,8 @@ def train(
     began, out = time.monotonic(), Path(out)
     if minutes is not None and not minutes > 0:
         raise InputError(f"minutes is {minutes}; it must be above 0.")
+    if checkpoint_every < 1:
+        raise InputError(f"checkpoint_every is {checkpoint_every}; it must be 1 or more.")
     chosen = processes.join(cpu=device == "cpu") or pick_device(device)
     if processes.size() > 1 and config.update == "balanced":
         raise InputError('update "balanced" needs whole batches: train in one process, or with update "nearest".')
@@ -88,7 +91,8 @@ def train(
         paths = [sample.path for sample in dataset.train]
         white = find_white(paths)
         class_ids = torch.tensor([sample.class_id for sample in dataset.train])
-        tiling = Tiling.measure(config, paths, class_ids, len(dataset.classes))
+        held = held_out(class_ids, config.holdout, config.seed)  # what is fitted never sees these
+        tiling = Tiling.measure(config, paths, class_ids, len(dataset.classes), held)
         tiles = tiling.cut(paths)
         layouts = tiling.layouts if config.fit == "tiles" else None
         description = (config, dataset.classes, backbone.channels, backbone.fingerprint, white, layouts)
@@ -99,7 +103,6 @@ def train(
             raise InputError(f"{out} was started with other settings ({what}): repeat them, or choose another --out.")
         features = features_of_images(backbone, tiles.pictures, cache, progress and processes.rank() == 0, white)
         del backbone
-        held = held_out(class_ids, config.holdout, config.seed)  # what is fitted never sees these
         trained = ~held[tiles.image]
         standardize = Standardize.fit(features.take(trained) if isinstance(features, Features) else features[trained])
         features = features.map(standardize) if isinstance(features, Features) else standardize(features)
@@ -107,8 +110,8 @@ def train(
         torch.manual_seed(config.seed)
         model = build_model(config, features.shape[1], tiling.parts).to(chosen)
         if not started and processes.rank() == 0:
-            write_run(out, *description)
             TrainedOn([str(path.resolve()) for path in paths], class_ids.tolist(), held.tolist()).write(out)
+            write_run(out, *description)  # the last: from now on the run has begun
         guess = ClassCentroids(features.shape[1], len(dataset.classes))
         guess.fit(features, class_ids, held, tiles)
         extra = with_prefix("standardize", standardize) | with_prefix("guess", guess)

@@ -45,7 +45,7 @@ class TrainingLoop:
         self.step, self.before = 0, 0.0
         self.history: list[tuple[float, ...]] = []
         matrices = [layer.weight for layer in model.modules() if isinstance(layer, torch.nn.Linear)]
-        others = set(model.parameters()) - set(matrices) if self.config.optimizer == "muon" else model.parameters()
+        others = set(model.parameters()) - set(matrices if self.config.optimizer == "muon" else ())
         ordered = [weight for weight in model.parameters() if weight in others]
         rates = self.config.lr, self.config.weight_decay
         self.optimizers: list[torch.optim.Optimizer] = [

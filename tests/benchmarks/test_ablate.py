@@ -14,10 +14,10 @@ from hvqlib.config import Config
 from hvqlib.course.results import COLUMNS, read_rows
 from hvqlib.data.dataset import load_dataset
 from hvqlib.detector.detector import Detector
+from hvqlib.detector.level import held_out
 from hvqlib.errors import InputError
 from hvqlib.evaluation.metrics import METRICS
 from hvqlib.features.extraction import features_of_images
-from hvqlib.training.recalibrate import held_out
 from hvqlib.training.train import train
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ import torch
 from sklearn.linear_model import Ridge
 
 from hvqlib.course.material import features, foundry, shipped
-from hvqlib.training.recalibrate import held_out
+from hvqlib.detector.level import held_out
 
 
 def test_the_lower_levels_of_terrazzo_repeat_the_top_code_and_add_little():

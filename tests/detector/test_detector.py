@@ -12,8 +12,9 @@ from hvqlib.data.dataset import load_dataset
 from hvqlib.data.images import read_image
 from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.detector import Detector
+from hvqlib.detector.level import held_out
 from hvqlib.errors import InputError
-from hvqlib.training.recalibrate import held_out, recalibrate
+from hvqlib.training.recalibrate import recalibrate
 from hvqlib.training.train import train
 
 CONFIG = Config(image_size=64, grid=4, width=16, heads=2, feedforward=32, layers=2, codes=16, batch_size=4, steps=40)
@@ -130,7 +131,7 @@ def test_a_nearest_neighbour_rebuilds_nothing_and_has_no_codes(small_data, tmp_p
 def test_scores_with_and_without_places_and_transport_differ(detector, paths):
     look = detector.look(paths)
     kinds = [("combined", True), ("combined", False), ("residual", True), ("residual", False), ("released", None)]
-    maps = [detector.anomaly_maps(look.features, look.class_ids, score, normalize) for score, normalize in kinds]
+    maps = [detector.read(look.features, look.class_ids, score, normalize).maps for score, normalize in kinds]
     assert all(not torch.allclose(maps[i], maps[j]) for i in range(5) for j in range(i))
     torch.testing.assert_close(look.anomaly_map, maps[2], rtol=1e-3, atol=1e-4)  # the run's own
     own, alone, other = (list(detector.stream(paths, None, score)) for score in (None, "residual", "combined"))

@@ -36,7 +36,7 @@ def picture(width: int, height: int) -> np.ndarray:
 def test_parts_are_numbered_by_class_row_and_column():
     images = [picture(100, 40), picture(100, 40), picture(40, 100), picture(50, 50), picture(220, 40)]
     ids = torch.tensor([1, 1, 0, 2, 1])
-    tiling = Tiling.measure(CUT, images, ids, 4)
+    tiling = Tiling.measure(CUT, images, ids, 4, torch.zeros(5, dtype=torch.bool))
     assert tiling.layouts == ((3, 1), (1, 3), (1, 1), (1, 1)) and tiling.parts == 8
     tiles = tiling.cut(images)
     parts = tiling.part_ids(tiles, ids)

@@ -14,10 +14,11 @@ from hvqlib import cli
 from hvqlib.config import Config
 from hvqlib.data.dataset import load_dataset
 from hvqlib.detector.detector import Detector
+from hvqlib.detector.level import held_out
 from hvqlib.detector.prediction import Prediction
 from hvqlib.detector.run_folder import read_checkpoint
 from hvqlib.errors import InputError
-from hvqlib.training.recalibrate import SURPRISE, TrainedOn, add_images, alike, held_out
+from hvqlib.training.recalibrate import SURPRISE, TrainedOn, add_images, alike
 from hvqlib.training.train import train
 
 CONFIG = Config(image_size=64, grid=4, width=16, heads=2, feedforward=32, layers=1, codes=16, batch_size=8, steps=60,

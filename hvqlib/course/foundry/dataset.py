@@ -46,6 +46,9 @@ def make_foundry(root: str | Path, seed: int = 0) -> list[str]:
         try:
             shutil.copytree(photographs, beside)
             beside.rename(root / PHOTOGRAPHED)
+        except OSError:
+            if not (root / PHOTOGRAPHED).exists():  # by another process meanwhile
+                raise
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         done.append(f"photographs of {PHOTOGRAPHED} copied")
@@ -86,9 +89,8 @@ def draw_foundry(root: str | Path, seed: int = 0, counts: dict[str, int] = COUNT
         raise InputError(f"seed is {seed}; it must be from 0 to {2**32 - 1}.")
     root = Path(root).resolve()
     recipe = {"data_set": "foundry", "version": VERSION, "seed": seed, "counts": counts}
-    with suppress(OSError, ValueError):  # no such file, or not ours
-        if json.loads((root / "foundry.json").read_text(encoding="utf-8")) == recipe:
-            return False
+    if _drawn(root, recipe):
+        return False
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(
             f"{root} holds something other than this data set ({recipe}): move it away or choose another folder."
@@ -103,12 +105,24 @@ def draw_foundry(root: str | Path, seed: int = 0, counts: dict[str, int] = COUNT
             done = pool.map(_save, jobs, chunksize=8)
             list(Progress(done, total=len(jobs), desc="drawing the data set", unit="picture", disable=None))
         (beside / "foundry.json").write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
-        if root.exists():
-            root.rmdir()  # empty
-        beside.rename(root)
+        try:
+            if root.exists():
+                root.rmdir()  # empty
+            beside.rename(root)
+        except OSError:
+            if _drawn(root, recipe):  # by another process meanwhile
+                return False
+            raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return True
+
+
+def _drawn(root: Path, recipe: dict) -> bool:
+    """Say whether a folder holds what the recipe says."""
+    with suppress(OSError, ValueError):  # no such file, or not ours
+        return bool(json.loads((root / "foundry.json").read_text(encoding="utf-8")) == recipe)
+    return False
 
 
 def _save(task: tuple[Path, int, Job]) -> None:
