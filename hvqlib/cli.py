@@ -16,6 +16,7 @@ TYPE_CHECKING = False  # as in cli_options
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from hvqlib.detector.detector import Detector
     from hvqlib.detector.exported import ExportedDetector
@@ -43,6 +44,11 @@ def exit_status(command: str, action: Callable[[], object], stopped: str) -> int
     except OSError as error:
         where = f" at '{error.filename}'" if error.filename else ""
         sentence, status = f"The system refused{where} ({error.strerror or error}): check that place, and try again.", 1
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
+            raise
+        why = str(error).strip().splitlines()[-1:] or ["MemoryError"]
+        sentence, status = f"This needs more memory than is free ({why[0]}): ask for less, such as fewer --codes.", 1
     except KeyboardInterrupt:
         sentence, status = stopped, 1
     print(f"{command}: {sentence}", file=sys.stderr)
@@ -193,14 +199,15 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _predict(options: argparse.Namespace) -> None:
     from tqdm.auto import tqdm
 
-    from hvqlib.evaluation.predictions import photographs, predict
+    from hvqlib.evaluation.predictions import predict
 
-    images, own = photographs(options.images)
-    if own:
-        print(f"Left out: {len(own)} heat maps or masks of hvq predict, such as '{own[0]}'.", file=sys.stderr)
+    if options.smallest is not None and not (options.masks and options.smallest > 0):
+        raise InputError("--smallest goes with --masks, and is 1 or more.")
+    images = _photographs(options.images)
     detector = _detector(options)
+    detector.judge([], options.class_name, options.false_alarm)  # what cannot be is refused at once
     rate = options.false_alarm if options.false_alarm is not None else detector.usual_rate
-    judged_at = "if they score above all images trained on" if rate is None else f"at {rate:.1%}"
+    judged_at = "if they score above all images trained on" if rate is None else f"at a false-alarm rate of {rate:.1%}"
     print(f"{detector.promise} Images are called defective {judged_at}.", file=sys.stderr)
 
     def tell(path: object, row: dict | InputError) -> None:
@@ -210,12 +217,13 @@ def _predict(options: argparse.Namespace) -> None:
         elif not options.json:
             why = f"  ({row['spoke']})" if row["verdict"] == "defective" and detector.config.picture else ""
             said = f"{row['verdict']:9}  p {row['p_value']:.3f}  {row['score']:8.3f}"
+            why += f"  (the first of {row['pages']} pages)" if "pages" in row else ""
             bar.write(f"{said}  {row['class']}  {path}{why}", sys.stdout)
 
     with tqdm(total=len(images), desc="judging", unit="image", disable=len(images) < 2) as bar:
         rows, unread = predict(
             detector, images, options.out, options.class_name, options.false_alarm,
-            masks=options.masks, smallest=options.smallest, tell=tell,
+            masks=options.masks, smallest=options.smallest or 1, tell=tell,
         )  # fmt: skip
     if options.json:
         print(_json(rows))
@@ -223,7 +231,21 @@ def _predict(options: argparse.Namespace) -> None:
         print(f"{options.out}: heat maps, scores.json and scores.csv", file=sys.stderr)
     if unread:
         names = ", ".join(f"'{path}'" for path in unread)
-        raise RunError(f"{len(unread)} of {len(images)} images could not be judged: {names}. The others are written.")
+        others = " The others are written." if rows else ""
+        raise RunError(f"{len(unread)} of {len(images)} images could not be judged: {names}.{others}")
+
+
+def _photographs(given: Sequence[str]) -> list[Path]:
+    """List photographs, and tell what is left out."""
+    from hvqlib.data.listing import reason
+    from hvqlib.evaluation.predictions import photographs
+
+    images, own, others = photographs(given)
+    if own:
+        print(f"Left out: {len(own)} heat maps or masks of hvq predict, such as '{own[0]}'.", file=sys.stderr)
+    if others:
+        print(f"Left out: {len(others)} others, such as '{others[0]}' ({reason(others[0])}).", file=sys.stderr)
+    return images
 
 
 def _detector(options: argparse.Namespace) -> Detector | ExportedDetector:
@@ -262,11 +284,10 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _recalibrate(options: argparse.Namespace) -> None:
-    from hvqlib.evaluation.predictions import photographs
     from hvqlib.files import data_folder
     from hvqlib.training.recalibrate import add_images
 
-    images, _ = photographs(options.add)
+    images = _photographs(options.add)
     cache = options.cache or data_folder(make=True) / "cache"
     found = add_images(options.run, images, options.class_name, options.out, cache)
     if options.json:

@@ -34,6 +34,8 @@ class _Parser(argparse.ArgumentParser):
 def _path(text: str) -> Path:
     from pathlib import Path
 
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
     return Path(text)
 
 
@@ -94,8 +96,9 @@ def parser() -> argparse.ArgumentParser:
                        help="of a tile that the next one shows too, at least; default: 0.25")  # fmt: skip
     train.add_argument("--codes", type=int, metavar="K", help="prototypes a level and class; more, if normal images "
                        "of a class differ much, at a cost in memory; default: the preset's")  # fmt: skip
-    train.add_argument("--minutes", type=float, metavar="M", help="train for M minutes instead of a number of steps")
-    train.add_argument("--steps", type=int, help="optimiser steps; default: the preset's")
+    length = train.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, metavar="M", help="train for M minutes instead of a number of steps")
+    length.add_argument("--steps", type=int, help="optimiser steps; default: the preset's")
     train.add_argument("--seed", type=int, help="default: 0")
     train.add_argument("--precision", choices=["float32", "bfloat16"], help="default: the preset's")
     train.add_argument("--resume", action="store_true", help="continue from the run's last checkpoint, if there is one")
@@ -121,8 +124,8 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--false-alarm", type=float, metavar="RATE",
                          help="share of normal images that may be called defective; default: 0.05")  # fmt: skip
     predict.add_argument("--masks", action="store_true", help="write masks of what is anomalous, and boxes around it")
-    predict.add_argument("--smallest", type=int, default=1, metavar="PIXELS",
-                         help="area below which a region is left out of masks and boxes; default: 1")  # fmt: skip
+    predict.add_argument("--smallest", type=int, metavar="PIXELS",
+                         help="area below which a region is left out of --masks and boxes; default: 1")  # fmt: skip
     predict.add_argument("images", nargs="+", metavar="IMAGE", help="photographs of any size, folders, or patterns")
 
     detector = predict.add_mutually_exclusive_group(required=True)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from hvqlib.data.listing import EXTENSIONS, HEIF
 from hvqlib.errors import InputError
 
 Source = str | Path | Image.Image
@@ -47,6 +48,14 @@ def _faults_told(name: str) -> Iterator[None]:
         raise
     except Image.DecompressionBombError as error:
         raise InputError(f"The image '{name}' is unsafely large: make it smaller ({error}).") from error
+    except UnidentifiedImageError as error:
+        file = Path(name)
+        why = "it is of no kind that is read: save it as PNG or JPEG"
+        if file.is_file() and not file.stat().st_size:
+            why = "it is empty: replace it"
+        elif file.suffix.lower() in HEIF - EXTENSIONS:
+            why = "for HEIC, HEIF or AVIF pip install pillow-heif, or save it as PNG or JPEG"
+        raise InputError(f"The image '{name}' cannot be read: {why}.") from error
     except Exception as error:  # PIL raises OSError, ValueError, SyntaxError, struct.error, ...
         raise InputError(f"The image '{name}' cannot be read: replace it ({error}).") from error
 

@@ -88,8 +88,8 @@ def recognise(root: Path) -> tuple[str, dict[str, Callable[[], Lists]]]:
         deeper = [p for p in folders(root) if (p / SPLIT).is_file() or any(map(_layouts, folders(p)))]
         hint = f" Perhaps you mean '{deeper[0]}'." if deeper else ""
         raise InputError(
-            f"No class found in '{root}': it should hold one folder a class, each with normal images in train/good."
-            + hint
+            f"No class found in '{root}': it should hold one folder a class, each with normal images in train/good, or "
+            "in good (and defective ones in bad)." + hint
         )
     examples = {layout: folder for folder, known in layouts.items() for layout in known}
     if len(examples) > 1:

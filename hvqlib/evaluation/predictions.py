@@ -16,8 +16,10 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from hvqlib.data.decoding import pages
 from hvqlib.data.images import read_image
 from hvqlib.data.listing import images as images_inside
+from hvqlib.data.listing import left_out, reason
 from hvqlib.detector.prediction import Prediction
 from hvqlib.errors import InputError
 from hvqlib.evaluation.figures import heat_map, is_own, save_picture
@@ -25,6 +27,7 @@ from hvqlib.files import write_atomic
 
 AT_ONCE, PIXELS = 16, 50_000_000  # images, and pixels of theirs, in memory at once
 LONGEST = 180  # bytes of a photograph's name in the names of its pictures; file systems allow 255
+OF_PAGES = (".gif", ".tif", ".tiff", ".webp")  # may hold several pictures, of which the first is judged
 UNHURRIED = 20  # what is known is written again after so many times the seconds that the last writing took
 
 
@@ -39,24 +42,30 @@ class Judge(Protocol):
     ) -> list[Prediction]: ...
 
 
-def photographs(given: Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
+def photographs(given: Sequence[str | Path]) -> tuple[list[Path], list[Path], list[Path]]:
     """List the photographs that names of files, folders and patterns stand for, in their order, each once.
 
-    The second list holds heat maps and masks that :func:`predict` made, which are no photographs. A file that is not
-    there stays in the list, to be named when it is read. Raises InputError where a folder or a pattern holds no image.
+    The second list holds heat maps and masks that :func:`predict` made, which are no photographs; the third, files and
+    folders that are left out though they look like photographs (:func:`hvqlib.data.listing.reason` says why). A file
+    that is not there stays in the list, to be named when it is read. Raises InputError where a folder or a pattern
+    holds no image.
     """
     listed: list[Path] = []
+    unused: list[Path] = []
     for name in given:
         some = [Path(name)]
         if not os.path.lexists(name) and glob.has_magic(str(name)):
             some = [Path(found) for found in sorted(glob.glob(str(name), recursive=True))]
         inside = [image for path in some for image in (images_inside(path) if path.is_dir() else [path])]
+        others = [one for path in some if path.is_dir() for one in left_out(path, set(inside), {path.parent}, set())]
         if not inside:
-            raise InputError(f"'{name}' holds no image: give image files, folders of them, or patterns.")
+            why = f" ('{others[0]}': {reason(others[0])})" if others else ""
+            raise InputError(f"'{name}' holds no image{why}: give image files, folders of them, or patterns.")
         listed += inside
+        unused += others
     once = list({os.path.abspath(path): path for path in reversed(listed)}.values())[::-1]
     own = {path for path in once if is_own(path)}
-    return [path for path in once if path not in own], sorted(own)
+    return [path for path in once if path not in own], sorted(own), list(dict.fromkeys(unused))
 
 
 @dataclass
@@ -137,8 +146,11 @@ def predict(
     smallest : area in pixels of the image below which a region is left out.
     tell : called with each file and its row, or with what is wrong with it, in order.
 
-    Raises InputError as `judge` does, and where `out` holds a scores.json of another make.
+    Of an image of several pages the first is judged, and its row has their number, ``pages``. Raises InputError as
+    `judge` does, and where `out` is a file or holds a scores.json of another make.
     """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"'{out}' is a file: choose another --out.")
     kept = Predictions(out)
     judged: list[dict[str, Any]] = []
     unread: list[Path] = []
@@ -162,6 +174,8 @@ def predict(
             heat = out / f"{name}_heatmap.png"
             heat_map(heat, picture, verdict.anomaly_map, 0, 2 * verdict.pixel_threshold)
             row: dict[str, Any] = verdict.row() | {"image": str(path), "heat_map": str(heat)}
+            if path.suffix.lower() in OF_PAGES and (number := pages(path)) > 1:
+                row["pages"] = number
             if masks:
                 mask, boxes = regions(verdict.anomaly_map, verdict.pixel_threshold, picture.shape[:2], smallest)
                 save_picture(out / f"{name}_mask.png", Image.fromarray(mask))

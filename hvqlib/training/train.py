@@ -83,11 +83,11 @@ def train(
     chosen = processes.join(cpu=device == "cpu") or pick_device(device)
     if processes.size() > 1 and config.update == "balanced":
         raise InputError('update "balanced" needs whole batches: train in one process, or with update "nearest".')
+    backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling).to(chosen)
     with nullcontext() if processes.rank() else sole_writer(out):
         started = processes.tell_all((out / "config.json").exists())
         if started and not resume:
             raise InputError(f"{out} already holds a run: add --resume to continue it, or choose another --out.")
-        backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling).to(chosen)
         paths = [sample.path for sample in dataset.train]
         white = find_white(paths)
         class_ids = torch.tensor([sample.class_id for sample in dataset.train])

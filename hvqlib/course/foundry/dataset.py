@@ -93,7 +93,8 @@ def draw_foundry(root: str | Path, seed: int = 0, counts: dict[str, int] = COUNT
         return False
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(
-            f"{root} holds something other than this data set ({recipe}): move it away or choose another folder."
+            f"'{root}' is or holds something other than this data set, of seed {seed}: move it away, or choose another "
+            "folder."
         )
     beside = root.with_name(f".{root.name}.{os.getpid()}.part")
     shutil.rmtree(beside, ignore_errors=True)
