@@ -35,6 +35,7 @@ def exit_status(command: str, action: Callable[[], object], stopped: str) -> int
     """Run the action of a command and return its exit status; an error is told in one sentence."""
     try:
         action()
+        sys.stdout.flush()
         return 0
     except (InputError, RunError) as error:
         sentence, status = str(error), 2 if isinstance(error, InputError) else 1

@@ -125,9 +125,14 @@ def test_foundry_is_drawn_once(tmp_path, monkeypatch, capsys):
         ("data get pets", "visa"),
         ("data get visa --archive nowhere", "nowhere"),
         ("data get mvtec --archive nowhere", "nowhere"),
-        ("train --data {data} --out {tmp}/r --checkpoint-every 0", "checkpoint-every"),
+        ("train --data {data} --out {tmp}/r --checkpoint-every 0", "checkpoint_every"),
+        ("train --data {data} --out {tmp}/r --minutes 12 --steps 900", "not allowed with"),
+        ("train --data {data} --out=", "the name is empty"),
+        ("predict --run {tmp} --smallest 5 x.png", "--smallest goes with --masks"),
+        ("predict --run {tmp} --masks --smallest -5 x.png", "is 1 or more"),
         ("train --data {data} --out {tmp}/r --backbone resnet_of_dreams", "resnet_of_dreams"),
         ("evaluate --run {tmp} --data {data}", "no run"),
+        ("evaluate --run {tmp}/gone --data {data}", "is no folder here"),
         ("predict --run {tmp} --out {tmp}/p x.png", "no run"),
     ],
 )
@@ -177,3 +182,49 @@ def test_json_for_machines(small_preset, small_data, tmp_path, capsys, monkeypat
     assert [row["image"] for row in found["predict"]] == [image]
     assert (tmp_path / "predictions/scores.json").exists()  # where they go, if nothing else is said
     assert found["check"]["usable"] and found["export"] == {"run": "small"}
+
+
+def test_what_is_measured_is_printed_where_it_cannot_be_written(small_preset, small_data, tmp_path, capsys):
+    run = str(tmp_path / "run")
+    assert cli.main(["train", "--data", str(small_data), "--out", run, "--method", "knn"]) == 0
+    (tmp_path / "file").touch()
+    nowhere = str(tmp_path / "file" / "x.json")
+    capsys.readouterr()
+    assert cli.main(["evaluate", "--run", run, "--data", str(small_data), "--json", nowhere]) == 1
+    printed = capsys.readouterr()
+    assert "mean" in printed.out and "x.json cannot be written" in printed.err
+
+
+def test_a_rate_that_cannot_be_promised_is_refused_before_anything_is_announced(
+    small_preset, small_data, tmp_path, capsys
+):
+    run = str(tmp_path / "run")
+    assert cli.main(["train", "--data", str(small_data), "--out", run, "--method", "knn"]) == 0
+    capsys.readouterr()
+    for rate in ("0.001", "0", "2", "nan"):
+        asked = ["--out", str(tmp_path / "out"), "--false-alarm", rate, str(small_data)]
+        assert cli.main(["predict", "--run", run, *asked]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == "" and len(printed.err.strip().splitlines()) == 1 and "false-alarm rate" in printed.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_more_memory_than_there_is_and_a_closed_pipe_are_no_tracebacks(capsys):
+    def greedy():
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 256 GB")
+
+    assert cli.exit_status("hvq", greedy, "") == 1
+    assert "needs more memory than is free" in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="another"):
+        cli.exit_status("hvq", lambda: (_ for _ in ()).throw(RuntimeError("another fault")), "")
+    code = "from hvqlib.cli import exit_status; exit(exit_status('x', lambda: print('line\\n' * 100_000), ''))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"line\n"
+        process.stdout.close()
+        assert process.wait(60) == 1 and process.stderr.read() == b""
+
+
+def test_public_names_can_be_completed():
+    import hvqlib
+
+    assert set(hvqlib.__all__) <= set(dir(hvqlib))

@@ -30,8 +30,8 @@ def test_options_say_how_images_become_squares():
     for wrong, said in (
         (["--fit", "letterbox", "--tiles"], "not allowed with"),
         (["--overlap", ".5"], "--overlap goes with --tiles"),
-        (["--tiles", "-3"], "tile is -3, overlap 0.25: both 0 or more"),
-        (["--tiles", "--overlap", "1"], "overlap at most 0.9"),
+        (["--tiles", "-3"], "tile is -3; it must be from 0 on"),
+        (["--tiles", "--overlap", "1"], "overlap is 1.0; it must be from 0 to 0.9"),
     ):
         with pytest.raises(InputError, match=said):
             asked(*wrong)

@@ -1,13 +1,18 @@
 """What a number of held-out images promises, against the binomial distribution and by hand."""
 
+import math
+
+import numpy as np
 import pytest
 from scipy.stats import beta, binom
 
+from hvqlib.errors import InputError
 from hvqlib.false_alarms import (
     images_needed,
     least_rate,
     level_numbers,
     promising_images,
+    threshold_rank,
     told_shortage,
     training_images_needed,
 )
@@ -46,3 +51,24 @@ def test_the_number_needed_suffices_and_one_fewer_does_not(classes, rate, share)
 def test_one_image_promises_nothing():
     assert "promise no false-alarm rate: 5 % needs 208, 20 % of which" in told_shortage([1], 0.2)
     assert "Nothing is held out" in told_shortage([500], 0)
+
+
+@pytest.mark.parametrize("number", [1, 7, 40])
+def test_the_threshold_is_the_lowest_score_at_which_the_rate_is_promised(number):
+    bounds = [*beta.ppf(0.8, np.arange(number) + 1, number - np.arange(number)), 1.0]
+    assert threshold_rank(None, bounds, "") == number - 1
+    for rate in np.linspace(0.01, 0.99, 50):
+        fine = [rank for rank in range(number) if bounds[number - 1 - rank] <= rate]  # so many scores are above it
+        if fine:
+            assert threshold_rank(rate, bounds, "") == fine[0]
+        else:
+            with pytest.raises(InputError, match="cannot be promised. Only more."):
+                threshold_rank(rate, bounds, "Only more.")
+    for rate in (0.0, 1.0, -1.0, math.nan):
+        with pytest.raises(InputError, match="above 0 and below 1"):
+            threshold_rank(rate, bounds, "")
+
+
+def test_where_nothing_is_held_out_no_number_is_enough():
+    with pytest.raises(InputError, match="hold a share out"):
+        training_images_needed(0.05, 0.0)

@@ -9,7 +9,7 @@ import pytest
 
 from hvqlib import files
 from hvqlib.errors import InputError, RunError
-from hvqlib.files import data_folder, sole_writer, write_atomic
+from hvqlib.files import data_folder, refuse_filled, sole_writer, whole_folder, write_atomic
 
 
 @pytest.fixture
@@ -77,3 +77,32 @@ def test_one_writer_at_a_time(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="not a folder to write to"), sole_writer(tmp_path / "file"):
         pass
+
+
+def test_a_link_stays_a_link_and_a_pipe_a_pipe(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("file")
+    write_atomic(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_bytes() == b"new"
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
+        write_atomic(tmp_path / "pipe", b"through")
+        assert reader.communicate()[0] == b"through"
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path):
+    out = tmp_path / "deep/out"
+    with pytest.raises(ZeroDivisionError), whole_folder(out) as made:
+        made.mkdir()
+        print(1 / 0, file=(made / "half").open("w"))
+    assert os.listdir(out.parent) == []
+    out.mkdir()  # empty: taken
+    refuse_filled(out)
+    with whole_folder(out) as made:
+        made.mkdir()
+        (made / "file").touch()
+    assert os.listdir(out) == ["file"] and os.listdir(out.parent) == ["out"]
+    for wrong in (out, out / "file"):
+        with pytest.raises(InputError, match="is not empty: choose another --to"):
+            refuse_filled(wrong, "--to")

@@ -39,6 +39,15 @@ train(config, load_dataset(data), out, cache=out + "-cache", device="cpu", progr
 """
 
 
+def test_the_others_wait_for_one_that_extracts_features_for_hours(monkeypatch):
+    asked = {}
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(dist, "is_initialized", lambda: False)
+    monkeypatch.setattr(dist, "init_process_group", lambda *_, **settings: asked.update(settings))
+    processes.join(cpu=True)
+    assert asked["timeout"].total_seconds() >= 12 * 3600
+
+
 def free_port() -> str:
     """Find a port that nothing listens on."""
     with socket.socket() as free:

@@ -37,7 +37,11 @@ BAD = ("bad", "nok", "notok", "nio", "defective", "defect", "faulty", "fail", "f
 NOTHING = ("", "none", "na", "open", "unknown", "notinspected")
 LEAST = 5  # good photographs of a product, without which it is not learned
 ASIDE = 10  # good photographs of a product, at most, that are kept to measure with
-MADE = {"config.json": "backbone_fingerprint", "detector.json": "model_sha256"}  # one is in a run, or an export
+MADE = {
+    "config.json": "backbone_fingerprint",
+    "images.json": "class_ids",
+    "detector.json": "model_sha256",
+}  # a run's, or an export's
 RECORD = "sorted.csv"  # in a folder that `sort_photographs` filled: what it put there
 NAMED = 3  # files that a sentence names
 

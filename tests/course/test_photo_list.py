@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -161,10 +162,32 @@ def test_too_few_good_ones_are_a_sentence(tmp_path: Path) -> None:
 
 def test_only_what_a_training_made_is_removed(tmp_path: Path) -> None:
     assert not fresh(tmp_path / "new").exists()
-    for name in ("run/checkpoint.safetensors", "onnx/detector.json", "mine/deep/diary.doc"):
+    for name, key in (("run/config.json", "backbone_fingerprint"), ("onnx/detector.json", "model_sha256"),
+                      ("mine/deep/diary.doc", "dear")):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).write_text("{}")
+        (tmp_path / name).write_text(f'{{"{key}": 1}}')
     assert not fresh(tmp_path / "run").exists() and not fresh(tmp_path / "onnx").exists()
     with pytest.raises(InputError, match="holds something that no training made"):
         fresh(tmp_path / "mine")
     assert (tmp_path / "mine/deep/diary.doc").exists()
+
+
+@pytest.mark.parametrize("name, text", [("config.json", '{"architectures": ["Vit"]}'), ("config.json", "no json"),
+                                        ("detector.json", "[]"), ("checkpoint.safetensors", "")])  # fmt: skip
+def test_what_another_program_made_is_not_removed(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / name).write_text(text)
+    (tmp_path / "model/thesis.docx").touch()
+    with pytest.raises(InputError, match="no training made"):
+        fresh(tmp_path / "model")
+    assert (tmp_path / "model/thesis.docx").exists()
+
+
+def test_umlauts_in_one_part_and_in_two_are_the_same(tmp_path: Path) -> None:
+    apart, whole = (unicodedata.normalize(form, "Gehäuse 1.png") for form in ("NFD", "NFC"))
+    assert apart != whole
+    (photographs(tmp_path, apart) / "list.csv").write_text(
+        f"file,product,inspected\n{whole},hook,ok\n", encoding="utf-8"
+    )
+    (one,) = read_photographs(tmp_path).photographs
+    assert (one.path.name, one.product, one.said) == (apart, "hook", "good")

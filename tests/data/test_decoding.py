@@ -197,3 +197,16 @@ def test_of_several_pages_the_first_is_read(tmp_path):
         assert pages(tmp_path / name) == 3 and (read_image(tmp_path / name) == 10).all()
     several[0].convert("RGB").save(tmp_path / "x.jpg", format="MPO", save_all=True, append_images=several[1:])
     assert pages(tmp_path / "x.jpg") == 1  # telephones save a preview beside the photograph
+
+
+@pytest.mark.parametrize("kind", ["tif", "gif"])
+def test_pages_behind_a_damaged_one_are_not_counted(tmp_path, kind):
+    path = tmp_path / f"film.{kind}"
+    noise = np.random.default_rng(0).integers(0, 256, (3, 40, 40), dtype=np.uint8)
+    first, *others = (Image.fromarray(one) for one in noise)
+    first.save(path, save_all=True, append_images=others)
+    assert pages(path) == 3
+    whole = path.read_bytes()
+    for share in np.linspace(0.4, 0.99, 60):
+        path.write_bytes(whole[: int(share * len(whole))])
+        assert pages(path) in (1, 2, 3)

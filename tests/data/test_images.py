@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -245,13 +246,19 @@ def test_an_array_of_another_shape_or_type_is_refused(wrong):
 
 def test_the_size_of_an_image_is_that_of_its_upright_pixels(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 11, 3), dtype=np.uint8)
-    for orientation in range(1, 9):
+    for orientation, kind in itertools.product(range(1, 9), ("tif", "jpg", "png")):
         exif = Image.Exif()
         exif[0x0112] = orientation
-        path = tmp_path / f"{orientation}.png"
+        path = tmp_path / f"{orientation}.{kind}"
         Image.fromarray(pixels).save(path, exif=exif)
-        assert size_of(path) == read_image(path).shape[1::-1]
+        assert size_of(path) == read_image(path).shape[1::-1] == (11, 5)[:: 1 if orientation < 5 else -1]
+        with Image.open(path) as image:
+            assert size_of(image) == size_of(path)
+            image.load()
+            assert size_of(image) == read_image(image).shape[1::-1] == size_of(path)
     assert size_of(path) == (5, 11) and size_of(Image.fromarray(pixels)) == size_of(pixels) == (11, 5)
     (tmp_path / "no.png").write_text("no image")
-    with pytest.raises(InputError, match="no.png' cannot be read"):
-        size_of(tmp_path / "no.png")
+    (tmp_path / "nothing.png").touch()
+    for name, why in (("no.png", "of no kind that is read"), ("nothing.png", "it is empty")):
+        with pytest.raises(InputError, match=f"{name}' cannot be read: .*{why}"):
+            size_of(tmp_path / name)

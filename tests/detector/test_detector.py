@@ -150,6 +150,8 @@ def test_a_run_is_read_in_another_way_without_training(detector, small_data, pat
     assert {one.picture for one in plain.judge(paths)} == {0.0}
     with pytest.raises(InputError, match="width cannot be changed without training"):
         recalibrate(detector, dataset, width=8)
+    with pytest.raises(InputError, match="has the classes cloth, the run cloth, stone"):
+        recalibrate(detector, load_dataset(dataset.root, "cloth"))
 
 
 def test_refusals(detector, paths, tmp_path):

@@ -170,7 +170,7 @@ def test_scores_may_differ_by_rounding_and_more_at_a_tie(exported):
         model.session = Louder(session, factor)
         found = compare(run, model, images)
         assert found["ties"] == ties and found["score"] == pytest.approx(factor - 1, rel=0.2)
-    for factor, images in ((1 + 5e-3, paths), (1.05, paths[:1])):
+    for factor, images in ((1 + 5e-3, paths), (1.05, paths[:1]), (np.nan, paths[:1])):
         model.session = Louder(session, factor)
         with pytest.raises(RunError, match="The export scores"):
             compare(run, model, images)
@@ -206,3 +206,16 @@ def test_a_kill_half_way_leaves_nothing_at_its_place(exported, tmp_path):
     done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT)
     assert done.returncode == 9 and not (tmp_path / "new").exists()
     assert [path.read_bytes() for path in tmp_path.rglob("model.onnx")] == [b"half"]
+
+
+@pytest.mark.parametrize("wrong", [np.nan, 100.0])
+def test_another_map_is_refused(exported, wrong):
+    class OtherMap(Louder):
+        def run(self, names, feed):
+            anomaly_map, *rest = self.session.run(names, feed)
+            return [np.where(np.arange(anomaly_map.size).reshape(anomaly_map.shape) == 7, wrong, anomaly_map), *rest]
+
+    run, model = Detector.load(exported.run, "cpu"), ExportedDetector.load(exported.folder / "model.onnx")
+    model.session = OtherMap(model.session, 1)
+    with pytest.raises(RunError, match="The export's map of"):
+        compare(run, model, [exported.data.train[0].path])

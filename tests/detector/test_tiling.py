@@ -158,3 +158,9 @@ def test_training_says_how_images_become_squares(wide):
     assert told["tiles"] == "Images are cut into squares of 12 pixels, rows x columns: plate 2 x 5, tab 2 x 2.\n"
     assert told["squeeze"].startswith("Images of plate are far from square") and "padded" in told["letterbox"]
     assert told_fit(Config(), load_dataset(wide, "tab")) == ""
+
+
+def test_a_layout_is_that_of_images_that_are_fitted_to():
+    images = [picture(100, 40), picture(100, 40), picture(40, 40)]
+    held = torch.tensor([True, True, False])
+    assert Tiling.measure(CUT, images, torch.zeros(3, dtype=torch.long), 1, held).layouts == ((1, 1),)

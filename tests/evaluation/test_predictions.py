@@ -81,7 +81,7 @@ def test_nothing_is_overwritten_and_a_second_call_adds(tmp_path):
 def test_own_pictures_are_never_taken_for_photographs(tmp_path):
     paths = [save(tmp_path / f"{i}.png", 20 * i) for i in range(3)]
     judge(paths, tmp_path, masks=True)  # into the photographs' own folder
-    taken, own = photographs([tmp_path])
+    taken, own, _ = photographs([tmp_path])
     assert taken == paths and len(own) == 6 and all("heatmap" in path.name or "mask" in path.name for path in own)
 
 
@@ -146,3 +146,79 @@ def test_regions_equal_a_loop():
         assert mask[top:bottom, left:right].any(0).all() and mask[top:bottom, left:right].any(1).all()
     wide, _ = regions(smooth, threshold, (40, 120))
     assert wide.shape == (40, 120) and regions(smooth, 1e9, (40, 40))[1] == []
+
+
+def test_files_of_one_name_in_two_working_folders_are_two(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    for place in ("a", "b"):
+        save(tmp_path / place / "1.png")
+        monkeypatch.chdir(tmp_path / place)
+        judge([Path("1.png")], Path("../out"), masks=True)
+    known = json.loads((out / "scores.json").read_text())
+    assert [row["image"] for row in known] == [str(tmp_path / place / "1.png") for place in ("a", "b")]
+    assert {row["heat_map"] for row in known} == {str(out / name) for name in ("1_heatmap.png", "1_2_heatmap.png")}
+    assert all(os.path.isabs(row["mask"]) for row in known)
+
+
+def test_ones_own_file_is_never_taken_for_a_mask(tmp_path):
+    mine = save(tmp_path / "part_mask.png", 77)
+    before = mine.read_bytes()
+    (row,), _ = judge([save(tmp_path / "part.png", 200)], tmp_path, masks=True)
+    assert mine.read_bytes() == before and row["mask"] == str(tmp_path / "part_2_mask.png")
+
+
+def test_an_image_that_cannot_be_judged_is_named_and_does_not_stop_the_others(tmp_path, monkeypatch):
+    paths = [save(tmp_path / f"{i:02d}.png", size=(24, 16) if i != 18 else (16, 24)) for i in range(20)]
+    whole = Brightness.judge
+
+    def upright_only(self, images, *asked):
+        if any(image.shape[0] > image.shape[1] for image in images):
+            raise InputError("The image 'in memory' is cut into 2 x 1 tiles.")
+        return whole(self, images, *asked)
+
+    monkeypatch.setattr(Brightness, "judge", upright_only)
+    told = []
+    rows, unread = predict(Brightness(), paths, tmp_path / "out", tell=lambda *about: told.append(about))
+    assert unread == [paths[18]] and len(rows) == 19 and [path for path, _ in told] == paths
+    assert str(told[18][1]) == f"The image '{paths[18]}' is cut into 2 x 1 tiles."
+
+
+def test_what_was_judged_before_an_interruption_is_kept(tmp_path, monkeypatch):
+    paths = [save(tmp_path / f"{i:02d}.png") for i in range(40)]
+    monkeypatch.setattr("hvqlib.evaluation.predictions.UNHURRIED", 1e9)  # nothing is written in between
+
+    def tell(path, row):
+        if path == paths[20]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict(Brightness(), paths, tmp_path / "out", tell=tell)
+    known = json.loads((tmp_path / "out/scores.json").read_text())
+    assert [row["image"] for row in known] == [str(path) for path in paths[:21]]
+    assert len(list((tmp_path / "out").glob("*_heatmap.png"))) == 21
+
+
+def test_what_looks_like_a_photograph_and_is_left_out_is_listed(tmp_path):
+    kept = save(tmp_path / "a.png")
+    for name in ("b.cr2", "deep/c.mp4", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "dead.png").symlink_to(tmp_path / "gone.png")
+    assert photographs([tmp_path, kept]) == ([kept], [], [tmp_path / name for name in ("b.cr2", "dead.png", "deep")])
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/1.nef").touch()
+    with pytest.raises(InputError, match="raw' holds no image .*1.nef': a camera's raw format"):
+        photographs([tmp_path / "raw"])
+
+
+def test_of_several_pages_the_first_is_judged_and_their_number_is_said(tmp_path):
+    first, second = (Image.new("RGB", (24, 16), (value,) * 3) for value in (20, 200))
+    first.save(tmp_path / "two.tif", save_all=True, append_images=[second])
+    rows, _ = judge([tmp_path / "two.tif", save(tmp_path / "one.tif")], tmp_path / "out")
+    assert [row.get("pages") for row in rows] == [2, None] and rows[0]["score"] == 20
+
+
+def test_a_file_is_no_folder_to_write_to(tmp_path):
+    (tmp_path / "taken").touch()
+    with pytest.raises(InputError, match="taken' is a file: choose another --out"):
+        judge([save(tmp_path / "a.png")], tmp_path / "taken")

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from hvqlib.data.images import read_image
+from hvqlib.data.tiles import Tile
 from hvqlib.errors import InputError
 from hvqlib.features.backbone import Backbone
 from hvqlib.features.extraction import features_of_images, stored_features
@@ -153,3 +154,12 @@ def test_no_warning_when_all_is_well(small, paths, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         features_of_images(small, paths[:1], tmp_path / "cache")
+
+
+def test_a_file_is_read_once_for_all_its_tiles(small, paths, tmp_path, monkeypatch):
+    tiles = [Tile(path, (x, 0, x + 50, 50)) for path in paths[:2] for x in (0, 10, 20)]
+    features_of_images(small, tiles, tmp_path / "cache")
+    read, whole = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or whole(path))
+    again = features_of_images(small, tiles, tmp_path / "cache")[:]
+    assert read == paths[:2] and torch.equal(again, features_of_images(small, tiles))

@@ -242,3 +242,12 @@ def test_with_gradient_the_transport_loss_alone_moves_codes():
         by_hand = 2 * (moved[0].sum(0)[:, None] * before[1] - moved[0].T @ tokens[0]) / unit
     torch.testing.assert_close(quantizer.codebook.grad[1], by_hand, rtol=1e-3, atol=1e-4)
     assert not quantizer.codebook.grad[0].any()
+
+
+def test_tokens_that_are_no_numbers_move_no_code_and_raise_nothing():
+    torch.manual_seed(0)
+    quantizer = VectorQuantizer(2, 8, 4)
+    quantizer.start(torch.randn(100, 4), 0)
+    quantizer.cluster_size[0, 3] = 0  # dead, so that it would be revived
+    loss = quantizer(torch.full((2, 5, 4), torch.nan), torch.zeros(2, dtype=torch.long))[2]
+    assert loss.isnan()  # on which the training ends in a sentence

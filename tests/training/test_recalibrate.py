@@ -16,6 +16,7 @@ from hvqlib.data.dataset import load_dataset
 from hvqlib.detector.detector import Detector
 from hvqlib.detector.level import held_out
 from hvqlib.detector.prediction import Prediction
+from hvqlib.detector.reading import Reading
 from hvqlib.detector.run_folder import read_checkpoint
 from hvqlib.errors import InputError
 from hvqlib.training.recalibrate import SURPRISE, TrainedOn, add_images, alike
@@ -123,3 +124,23 @@ def test_the_command_prints_what_changed(made, tmp_path, capsys):
     line[-1] = str(tmp_path / "json")
     assert cli.main([*line, "--json", "--cache", str(tmp_path / "cache")]) == 0
     assert json.loads(capsys.readouterr().out)["new"] == 10
+
+
+@pytest.mark.parametrize("method", ["place", "kmeans", "knn"])
+def test_images_that_came_later_are_not_taken_out_of_what_never_saw_them(method, tmp_path):
+    first = draw(tmp_path / "data/cloth/train/good", 20, 0)
+    dataset = load_dataset(tmp_path / "data")
+    run = train(replace(CONFIG, method=method, codes=8, bank=200), dataset, tmp_path / "run", progress=False)
+    later = draw(tmp_path / "more", 10, 1)
+    add_images(run, later, None, tmp_path / "new")
+    add_images(tmp_path / "new", latest := draw(tmp_path / "latest", 10, 2), None, tmp_path / "newest")
+    known = TrainedOn.read(tmp_path / "newest")
+    assert known.trained == 20 and known.paths == [str(path.resolve()) for path in (*first, *later, *latest)]
+    detector = Detector.load(run)
+    features = detector.features(known.paths)
+    ids, held = torch.tensor(known.class_ids), torch.tensor(known.held)
+    learned = ~held & (torch.arange(40) < 20)
+    signals, _ = Reading(detector.config, features.shape[1], 1).fit(detector.model, features, ids, held, 8, learned)
+    plain = torch.linalg.vector_norm(detector.model.measure(features, ids)[0], dim=1)  # as of images never seen
+    same = (signals["residual"] - plain).abs().amax((1, 2)) < 1e-4
+    assert same[~learned].all() and not same[learned].any()

@@ -100,6 +100,20 @@ def test_second_call_draws_nothing_and_other_content_is_refused(drawn, tmp_path)
     assert (tmp_path / "mine/holiday.png").exists()
 
 
+def test_of_two_who_draw_at_once_the_second_finds_it_there(drawn, tmp_path, monkeypatch):
+    source, counts = drawn
+    root = tmp_path / "foundry"
+
+    def meanwhile(jobs, **_):
+        shutil.copytree(source, root)
+        return iter(list(jobs))
+
+    monkeypatch.setattr(dataset, "Progress", meanwhile)
+    monkeypatch.setattr(dataset, "pictures_to_draw", lambda counts: pictures_to_draw(counts)[:1])
+    assert not draw_foundry(root, counts=counts, workers=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["foundry"] and load_dataset(root).classes
+
+
 def test_an_interrupted_drawing_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "hvqlib.course.foundry.dataset.pictures_to_draw", lambda counts: [("no such product", "train", 0, None)]
