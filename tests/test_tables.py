@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import io
 import json
 import re
 import shlex
@@ -15,7 +16,7 @@ from benchmarks.ablate import VARIANTS, parser
 from benchmarks.peers import parser as peers_parser
 from benchmarks.questions import ARMS
 from benchmarks.questions import parser as questions_parser
-from hvqlib import evaluate
+from hvqlib import evaluate, load_dataset
 from hvqlib.course.material import cache_folder, foundry, shipped
 from hvqlib.course.results import QUESTION_COLUMNS, read_rows
 from hvqlib.evaluation.metrics import METRICS
@@ -174,3 +175,21 @@ def test_the_shipped_detector_gives_the_table_of_the_readme():
     saved = json.loads((RESULTS / "shipped.json").read_text())["classes"]
     for name, values in saved.items():
         assert found[name] == pytest.approx(values, abs=0.005), name  # other machines round otherwise
+
+
+def test_normal_images_saved_as_jpeg_are_called_defective_as_often_as_the_card_says():
+    drawn = [s for s in load_dataset(foundry().root).test if not s.label and s.class_name != "ballscrew"]
+    names = [sample.class_name for sample in drawn]
+    detector = shipped()
+
+    def share(quality: int | None) -> float:
+        pictures = []
+        for sample in drawn:
+            picture, file = Image.open(sample.path).convert("RGB"), io.BytesIO()
+            if quality:
+                picture.save(file, "JPEG", quality=quality)
+                picture = Image.open(file)
+            pictures.append(picture)
+        return sum(verdict.defective for verdict in detector.judge(pictures, names)) / len(drawn)
+
+    assert len(drawn) == 90 and 0.05 < share(None) < 0.1 and 0.25 < share(95) < 0.42 and 0.6 < share(85) < 0.73

@@ -27,6 +27,7 @@ from hvqlib.false_alarms import told_shortage
 
 SIDE = Config.image_size
 # What can be found about files: whether the set cannot be used before it is mended, what it is, what follows from it.
+JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 FILES = {
     "image": (True, "Images that cannot be read", "training or evaluation would stop there: replace or remove them"),
     "mask": (True, "Masks that cannot be read, or have another size than their image",
@@ -110,7 +111,7 @@ def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
             first = f" The first: {errors[0]}" if kind == "image" else ""
             findings.append(_finding(kind, problem, f"{what}: {len(amiss[kind]):,}; {then}.{first}", amiss[kind]))
     published = compare_counts(layout, classes)
-    findings += _places(root, layout, readers, lists) + _remarks(classes, published)
+    findings += _places(root, layout, readers, lists) + _saved(lists) + _remarks(classes, published)
     usable = not any(finding["problem"] for finding in findings)
     return {"root": str(root), "layout": layout, "usable": usable, "classes": classes, "published": published,
             "findings": findings}  # fmt: skip
@@ -241,6 +242,21 @@ def _places(
         text = f"Folders read as '{GOOD}', that is normal, under another name: {len(called):,}"
         found.append(_finding("good", False, f"{text}; if one is a kind of defect, rename it.", list(called)))
     return found
+
+
+def _saved(lists: dict[str, tuple[list[Sample], list[Sample]]]) -> list[dict[str, Any]]:
+    """Name the classes whose images are saved in different ways."""
+    mixed = [
+        name for name, (train, test) in lists.items()
+        if len({sample.path.suffix.lower() in JPEG for sample in [*train, *test]}) > 1
+    ]  # fmt: skip
+    if not mixed:
+        return []
+    told = (
+        f"Classes saved partly as JPEG and partly without loss: {', '.join(mixed)}; JPEG changes fine detail, so that "
+    )
+    told += "a normal image saved in another way than those trained on may be called defective: save all in one way."
+    return [_finding("saved", False, told)]
 
 
 def _remarks(classes: dict[str, dict[str, Any]], published: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -304,6 +304,17 @@ def test_tiles_are_suggested_where_defects_are_small(tmp_path):
     small = [f["sentence"] for f in inspect(tmp_path)["findings"] if f["kind"] == "small"]
     assert [told.split(":")[0].split()[-1] for told in small] == ["sheet", "strip", "tape"]
     assert "at most 30 pixels across, where a place of the anomaly map shows 143 x 64 pixels" in small[0]
-    assert "--tiles 420 cuts an image into 3 x 7 squares; judging then takes 21 times as long" in small[0]
-    assert "--tiles 420 cuts an image into 2 x 4 squares; judging then takes 8 times as long" in small[1]
-    assert "--tiles cuts an image into 1 x 5 squares; judging then takes 5 times as long" in small[2]
+    assert "--tiles 420 cuts an image into 3 x 7 squares; judging then takes several times as long" in small[0]
+    assert "--tiles 420 cuts an image into 2 x 4 squares; judging then takes several times as long" in small[1]
+    assert "--tiles cuts an image into 1 x 5 squares; judging then takes several times as long" in small[2]
+
+
+def test_classes_saved_in_two_ways_are_named(tmp_path):
+    for i, name in enumerate(("png/train/good/0.png", "png/test/good/1.png", "jpeg/train/good/0.jpg",
+                              "mixed/train/good/0.png", "mixed/test/bent/1.JPG")):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (30, 30), (40 * i, 0, 0)).save(tmp_path / name)
+    (told,) = [
+        one["sentence"] for one in inspect_folder(tmp_path, progress=False)["findings"] if one["kind"] == "saved"
+    ]
+    assert told.startswith("Classes saved partly as JPEG and partly without loss: mixed;")
