@@ -61,9 +61,11 @@ def fetch_dataset(name: str, out: Path, archive: Path | None = None) -> bool:
     path = archive or out.resolve().parent / known.url.rsplit("/", 1)[1]
     if archive is None and not path.exists():
         download(known, path)
-    elif not path.is_file() or not _is_known(path, known):
+    elif not path.is_file():
+        raise InputError(f"'{path}' is no file: give the archive that you downloaded.")
+    elif not _is_known(path, known):
         rule = "only the archive that its authors publish is unpacked, known by its SHA-256; no zip, no other edition"
-        raise InputError(f"'{path}' is {'another' if path.is_file() else 'no'} file: {rule}. Move it away, fetch anew.")
+        raise InputError(f"'{path}' is another file: {rule}. Move it away, fetch anew.")
     unpack_archive(path, out)
     return True
 
