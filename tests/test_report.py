@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from hvqlib.course.figures.questions import copied, copying_arm, values
-from hvqlib.course.results import compare
+from hvqlib.course.results import KEY, compare, read_rows
 
 ROOT = Path(__file__).parents[1]
 
@@ -75,6 +75,10 @@ def test_the_report_says_what_the_rows_say_of_transport(rows):
     aided = one(values(rows, "foundry", "512 balanced", "image_auroc"))
     behind = points(rows, "foundry", "512 balanced", "512 nearest")
     assert f"{aided:.1f} image AUROC for {alive[0]:.1f} ({behind})" in report
+    gradient = points(rows, "real5", "512 gradient", "512 nearest")
+    assert f"no difference to speak of ({gradient})" in report
+    mean, interval = gradient.split(" ", 1)
+    assert f"on real5: {mean} points of image AUROC {interval} and" in said("docs/questions.md")
     errors = [one(values(rows, "foundry", arm, "error")) for arm in ("512 balanced", "512 nearest")]
     assert 1.7 < errors[0] / errors[1] < 2 and "errors nearly twice as large" in report
 
@@ -155,3 +159,26 @@ def test_the_correlation_is_that_of_a_loop(tables, rows):
     told = re.fullmatch(r"(\S+) \[(\S+), (\S+)\]", tables.correlation(tables.WIDE)[1])
     assert float(told[1]) == pytest.approx(spearmanr(x, y).statistic, abs=0.006)
     assert float(told[2]) == pytest.approx(low, abs=0.006) and float(told[3]) == pytest.approx(high, abs=0.006)
+
+
+def test_a_second_training_agrees_within_what_the_page_says(tables, rows):
+    first = {tuple(row[name] for name in KEY): row for row in rows}
+    again = tables.repeated_rows()
+    assert len(again) == 3
+    for row in again:
+        before = first[tuple(row[name] for name in KEY)]
+        for column, most in (("image_auroc", 1e-3), ("pixel_auroc", 1e-3), ("aupro", 1e-3), ("survival", 1e-2)):
+            assert abs(float(row[column]) - float(before[column])) < most, (row["variant"], column)
+    assert "by less than 0.1 points, and survival by less than 0.01" in said("docs/questions.md")
+
+
+def test_the_spread_between_seeds_is_what_the_page_says():
+    told = {}
+    for name, data in (("methods", "real5"), ("by_length", "foundry")):
+        seeds = [row for row in read_rows(ROOT / f"data/results/{name}.csv")
+                 if (row["variant"], row["data"], row["steps"]) == ("full", data, "900")]  # fmt: skip
+        values = np.array([[100 * float(row[m]) for m in ("image_auroc", "pixel_auroc", "aupro")] for row in seeds])
+        told[data] = [f"{value:.1f}" for value in np.ptp(values, axis=0)]
+    page = said("docs/questions.md")
+    assert "lie {} points of image AUROC, {} of pixel AUROC and {} of AUPRO on real5".format(*told["real5"]) in page
+    assert "by the earlier reading, {}, {} and {} (three seeds".format(*told["foundry"]) in page
