@@ -132,7 +132,7 @@ def test_foundry_is_drawn_once(tmp_path, monkeypatch, capsys):
         ("predict --run {tmp} --masks --smallest -5 x.png", "is 1 or more"),
         ("train --data {data} --out {tmp}/r --backbone resnet_of_dreams", "resnet_of_dreams"),
         ("evaluate --run {tmp} --data {data}", "no run"),
-        ("evaluate --run {tmp}/gone --data {data}", "is no folder here"),
+        ("evaluate --run {tmp}/gone --data {data}", "no such folder"),
         ("predict --run {tmp} --out {tmp}/p x.png", "no run"),
     ],
 )

@@ -66,7 +66,7 @@ def given_classes(images: Sequence[Picture], class_names: ClassNames, classes: S
     names = [class_names] * len(images) if isinstance(class_names, str | None) else list(class_names)
     if len(names) != len(images):
         raise InputError(f"There are {len(images)} images and {len(names)} class names: give one an image.")
-    for name in names:
+    for name in {class_names} if isinstance(class_names, str) else names:  # also where there is no image yet
         if name is not None and name not in classes:
             raise InputError(f"The run knows no class '{name}': choose from {', '.join(classes)}.")
     return [-1 if name is None else classes.index(name) for name in names]

@@ -71,8 +71,8 @@ def read_run(run: Path) -> tuple[Config, tuple[str, ...], int, str, White, Layou
         layouts = tuple((rows, columns) for rows, columns in run_is["layouts"]) if "layouts" in run_is else None
         return config, tuple(run_is["classes"]), run_is["channels"], run_is["backbone_fingerprint"], white, layouts
     except FileNotFoundError:
-        there = "holds no run (no config.json)" if run.is_dir() else "is no folder here"
-        raise InputError(f"{run} {there}: give the --out folder of a training.") from None
+        lacking = "no config.json" if run.is_dir() else "no such folder"
+        raise InputError(f"{run} holds no run ({lacking}): give the --out folder of a training.") from None
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
