@@ -107,12 +107,13 @@ def test_the_report_says_what_the_rows_say_of_plans_and_levels(rows):
 
 def test_the_pages_say_what_the_rows_say_of_switching(rows, tables):
     report, page, notebook = map(said, ("docs/report.md", "docs/questions.md", "notebooks/11_ablations.ipynb"))
-    told = {n: points(rows, f"foundry{n}", "64 nearest", f"one set for {n}") for n in (3, 7, 60)}
-    assert f"{told[3]} points of image AUROC at 3 classes, {told[7]} at 7, {told[60]} at 60" in report
+    told = {n: points(rows, f"foundry{n}", "64 nearest", f"one set for {n}") for n in (3, 7, 20, 60)}
+    assert f"{told[3]} points of image AUROC at 3 classes, {told[7]} at 7, {told[20]} at 20, {told[60]} at 60" in report
     mean, interval = told[60].split(" ", 1)
-    assert f"is {told[3].split()[0]} points at 3 classes, {told[7].split()[0]} at 7" in page and told[60] in page
+    assert f"is {told[3].split()[0]} points at 3 classes, {told[7].split()[0]} at 7" in page
+    assert f"{told[20]} at 20 and {told[60]} at 60" in page
     low, high = (end.strip("[]−") for end in interval.split(", "))
-    assert f"ahead, by {mean.strip('−')} points of image AUROC" in notebook and f"from {high} to {low}:" in notebook
+    assert f"with 60 by {mean.strip('−')} points of image AUROC" in notebook and f"from {high} to {low}:" in notebook
     costs = {row["arm"]: row for row in tables.switching_rows() if row["classes"] == "60"}
     own, shared = (costs[arm] for arm in ("64 nearest", "one set for 60"))
     assert 0.45 < float(own["milliseconds"]) / float(shared["milliseconds"]) < 0.6  # about half the time
