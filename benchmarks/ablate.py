@@ -28,7 +28,6 @@ from typing import Protocol
 import torch
 
 from benchmarks.measure import PeakMemory, commit, processor_name
-from hvqlib.cli import exit_status
 from hvqlib.config import Config
 from hvqlib.course.results import COLUMNS, KEY, read_rows
 from hvqlib.data.dataset import AnomalyDataset, load_dataset
@@ -36,7 +35,7 @@ from hvqlib.data.layouts import Sample
 from hvqlib.detector.detector import Detector
 from hvqlib.detector.level import held_out
 from hvqlib.detector.run_folder import METHODS, read_checkpoint
-from hvqlib.errors import InputError
+from hvqlib.errors import InputError, exit_status
 from hvqlib.evaluation.evaluate import Evaluation, evaluate
 from hvqlib.features.extraction import features_of_images
 from hvqlib.files import data_folder, write_atomic

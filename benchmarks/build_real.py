@@ -35,9 +35,8 @@ import numpy as np
 import PIL
 from PIL import Image, ImageDraw
 
-from hvqlib.cli import exit_status
 from hvqlib.cli_options import _Parser
-from hvqlib.errors import InputError
+from hvqlib.errors import InputError, exit_status
 
 TABLE = Path(__file__).parent / "real.csv"
 SETS = {"real": ["bottle", "magnetic_tile", "cookie"],

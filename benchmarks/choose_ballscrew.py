@@ -13,9 +13,8 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-from hvqlib.cli import exit_status
 from hvqlib.cli_options import _Parser
-from hvqlib.errors import InputError
+from hvqlib.errors import InputError, exit_status
 
 SEED, COUNTS = 0, {"train/good": 60, "test/good": 15, "test/pitting": 25}
 # Places on the screw, and the time from which their photographs, normal by the labels, show a mark (README.md there).

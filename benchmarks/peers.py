@@ -27,12 +27,11 @@ from torch import nn
 
 from benchmarks.ablate import Parser, append, numbers, rounded, scores_json
 from benchmarks.measure import PeakMemory, commit, processor_name
-from hvqlib.cli import exit_status
 from hvqlib.config import Config
 from hvqlib.course.results import KEY, read_rows
 from hvqlib.data.dataset import AnomalyDataset, load_dataset
 from hvqlib.data.images import read_image, read_mask
-from hvqlib.errors import InputError
+from hvqlib.errors import InputError, exit_status
 from hvqlib.evaluation.metrics import all_metrics, mean_over_classes
 from hvqlib.features.backbone import Backbone
 from hvqlib.files import data_folder

@@ -23,7 +23,6 @@ from torch import Tensor
 
 from benchmarks import survival
 from benchmarks.ablate import READINGS, Parser, ablate, numbers
-from hvqlib.cli import exit_status
 from hvqlib.course.figures.questions import BY_LENGTH
 from hvqlib.course.results import MEASURED
 from hvqlib.data.dataset import AnomalyDataset
@@ -32,7 +31,7 @@ from hvqlib.detector.anomaly_map import image_score, upsample
 from hvqlib.detector.calibration import Calibration
 from hvqlib.detector.detector import Detector
 from hvqlib.detector.level import held_out
-from hvqlib.errors import InputError
+from hvqlib.errors import InputError, exit_status
 from hvqlib.evaluation.evaluate import Evaluation, evaluate
 from hvqlib.evaluation.metrics import all_metrics, auroc, mean_over_classes
 from hvqlib.files import data_folder

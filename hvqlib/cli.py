@@ -6,16 +6,15 @@ one sentence; 1: a run that failed through no fault of its input. What a command
 
 from __future__ import annotations
 
-import os
 import sys
 
 from hvqlib.cli_options import parser, settings
-from hvqlib.errors import InputError, RunError
+from hvqlib.errors import InputError, RunError, exit_status
 
 TYPE_CHECKING = False  # as in cli_options
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from hvqlib.detector.detector import Detector
@@ -29,31 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     stopped = "stopped; a download resumes where it left off when repeated, a training with --resume."
     return exit_status("hvq", lambda: _run(parser().parse_args(arguments)), stopped)
-
-
-def exit_status(command: str, action: Callable[[], object], stopped: str) -> int:
-    """Run the action of a command and return its exit status; an error is told in one sentence."""
-    try:
-        action()
-        sys.stdout.flush()
-        return 0
-    except (InputError, RunError) as error:
-        sentence, status = str(error), 2 if isinstance(error, InputError) else 1
-    except BrokenPipeError:  # the reader, such as head, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        where = f" at '{error.filename}'" if error.filename else ""
-        sentence, status = f"The system refused{where} ({error.strerror or error}): check that place, and try again.", 1
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
-            raise
-        why = str(error).strip().splitlines()[-1:] or ["MemoryError"]
-        sentence, status = f"This needs more memory than is free ({why[0]}): ask for less, such as fewer --codes.", 1
-    except KeyboardInterrupt:
-        sentence, status = stopped, 1
-    print(f"{command}: {sentence}", file=sys.stderr)
-    return status
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -123,6 +97,7 @@ def _get(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    import os
     from collections import Counter
 
     from hvqlib import processes

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from hvqlib import cli, config
+from hvqlib.errors import exit_status
 
 pytestmark = pytest.mark.usefixtures("own_data")
 
@@ -213,11 +214,11 @@ def test_more_memory_than_there_is_and_a_closed_pipe_are_no_tracebacks(capsys):
     def greedy():
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 256 GB")
 
-    assert cli.exit_status("hvq", greedy, "") == 1
+    assert exit_status("hvq", greedy, "") == 1
     assert "needs more memory than is free" in capsys.readouterr().err
     with pytest.raises(RuntimeError, match="another"):
-        cli.exit_status("hvq", lambda: (_ for _ in ()).throw(RuntimeError("another fault")), "")
-    code = "from hvqlib.cli import exit_status; exit(exit_status('x', lambda: print('line\\n' * 100_000), ''))"
+        exit_status("hvq", lambda: (_ for _ in ()).throw(RuntimeError("another fault")), "")
+    code = "from hvqlib.errors import exit_status; exit(exit_status('x', lambda: print('line\\n' * 100_000), ''))"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"line\n"
         process.stdout.close()

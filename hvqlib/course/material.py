@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,9 @@ from hvqlib.detector.detector import Detector
 from hvqlib.errors import InputError
 from hvqlib.evaluation.figures import outline, thumbnail
 from hvqlib.files import data_folder
+
+# A run has one of these files, or an export, and it has that key.
+MADE = {"config.json": "backbone_fingerprint", "images.json": "class_ids", "detector.json": "model_sha256"}
 
 
 def cache_folder() -> Path:
@@ -106,3 +110,23 @@ def _part(name: str) -> Path:
     if not path.exists():
         raise InputError(f"'{path}' is not there: set HVQ_DATA to the folder 'data' of a checkout, or work in one.")
     return path
+
+
+def fresh(folder: str | Path) -> Path:
+    """Make way for a run or an export: an earlier one of the same name is removed; anything else is an InputError."""
+    folder = Path(folder)
+    if folder.is_dir():
+        if any(path.is_file() for path in folder.rglob("*")) and not any(
+            _holds(folder / name, key) for name, key in MADE.items()
+        ):
+            raise InputError(f"'{folder}' holds something that no training made: move it elsewhere.")
+        shutil.rmtree(folder)
+    return folder
+
+
+def _holds(path: Path, key: str) -> bool:
+    """Say whether a file is JSON with that key."""
+    try:
+        return key in json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False

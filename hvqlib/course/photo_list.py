@@ -7,7 +7,6 @@ amiss is said in a sentence; what can be left out is left out, and named.
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import shutil
@@ -37,11 +36,6 @@ BAD = ("bad", "nok", "notok", "nio", "defective", "defect", "faulty", "fail", "f
 NOTHING = ("", "none", "na", "open", "unknown", "notinspected")
 LEAST = 5  # good photographs of a product, without which it is not learned
 ASIDE = 10  # good photographs of a product, at most, that are kept to measure with
-MADE = {
-    "config.json": "backbone_fingerprint",
-    "images.json": "class_ids",
-    "detector.json": "model_sha256",
-}  # a run's, or an export's
 RECORD = "sorted.csv"  # in a folder that `sort_photographs` filled: what it put there
 NAMED = 3  # files that a sentence names
 
@@ -127,24 +121,6 @@ def too_few(found: Photographs) -> str:
     good = Counter(one.product for one in found.photographs if one.said == "good")
     few = sorted({one.product for one in found.photographs if one.product and good[one.product] < LEAST})
     return f"Left out, for want of {LEAST} good photographs: {', '.join(few)}." if few else ""
-
-
-def fresh(folder: str | Path) -> Path:
-    """Make way for a run or an export: an earlier one of the same name is removed; anything else is an InputError."""
-    folder = Path(folder)
-    if folder.is_dir():
-        if _files(folder, "**/*") and not any(_holds(folder / name, key) for name, key in MADE.items()):
-            raise InputError(f"'{folder}' holds something that no training made: move it elsewhere.")
-        shutil.rmtree(folder)
-    return folder
-
-
-def _holds(path: Path, key: str) -> bool:
-    """Say whether a file is JSON with that key."""
-    try:
-        return key in json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
-        return False
 
 
 def _without_list(folder: Path, paths: Sequence[Path]) -> Photographs:

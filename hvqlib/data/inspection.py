@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from hvqlib.config import Config
 from hvqlib.data.dataset import SHOWN, unused_images
 from hvqlib.data.decoding import common_white, decode, pages, white_for
+from hvqlib.data.findings import FILES, SIDE, finding
 from hvqlib.data.images import check_size, read_marks
 from hvqlib.data.layouts import GOOD, GOOD_NAMES, Sample, recognise
 from hvqlib.data.listing import reason
@@ -25,41 +26,7 @@ from hvqlib.data.tiles import FAR_FROM_SQUARE, squares
 from hvqlib.errors import InputError
 from hvqlib.false_alarms import told_shortage
 
-SIDE = Config.image_size
-# What can be found about files: whether the set cannot be used before it is mended, what it is, what follows from it.
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
-FILES = {
-    "image": (True, "Images that cannot be read", "training or evaluation would stop there: replace or remove them"),
-    "mask": (True, "Masks that cannot be read, or have another size than their image",
-             "evaluation would stop there: replace them"),
-    "no mask": (True, "Defective images without a mask, in classes with masks",
-                "evaluation would stop there: add the masks"),
-    "black mask": (False, "Masks that mark no pixel", "their images count as defective, without a defect to find: "
-                   "draw the masks, or move the images to the good ones"),
-    "grey mask": (False, "Masks with greys between black and white",
-                  "what is above the middle counts as defect: save masks as PNG, and without smoothing"),
-    "label mask": (False, "Masks that number regions", "the commonest value counts as background, all else as defect"),
-    "full mask": (False, "Masks that mark more than 90 % of their image",
-                  "white, which marks the defect, and black may be swapped: look at them"),
-    "thin mask": (False, f"Masks whose defects are thinner than a pixel of the anomaly map, {SIDE} x {SIDE}",
-                  "the pixels that such a defect touches count as it, and it is hard to find"),
-    "called a mask": (False, "Images called like the mask of another beside them",
-                      "they count as images: move masks into ground_truth/DEFECT"),
-    "pages": (False, "Images of several pages, or films", "the first page is read, the others are not"),
-    "upper bits": (False, "Images whose colours have 16 bits, of which only the upper 8 can be read",
-                   "save them as RGB without transparency, or with 8 bits"),
-    "dark": (False, "Images of more than 8 bits without any pixel of a sixteenth of full brightness",
-             "they are read nearly black: bring all images to one range of values"),
-    "bright": (False, "Test images with pixels brighter than the full brightness of the training images",
-               "these are read as white: bring all images to one range of values"),
-    "squeezed": (False, f"Images more than {FAR_FROM_SQUARE} times as wide as high, or as high as wide",
-                 f"they are squeezed to a square of {SIDE} x {SIDE} pixels; hvq train --fit letterbox keeps their "
-                 "shape, --tiles cuts them into squares"),
-    "train and test": (False, "Images in test that are, byte for byte, in train too",
-                       "the test result will look too good: remove them from one of the two"),
-    "twice in train": (False, "Training images that are, byte for byte, copies of another",
-                       "they count double, and images held out to calibrate may have been seen: remove the copies"),
-}  # fmt: skip
 
 
 def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
@@ -82,7 +49,7 @@ def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
         try:
             lists[name] = read()
         except InputError as error:
-            findings.append(_finding("class", True, str(error)))
+            findings.append(finding("class", True, str(error)))
     amiss: dict[str, list[Path]] = {kind: [] for kind in FILES}
     deep: dict[bool, list[tuple[float, Path]]] = {True: [], False: []}  # in train?: largest pixel, file
     seen: dict[bytes, list[tuple[bool, Path]]] = defaultdict(list)  # SHA-256: in train?, file
@@ -109,10 +76,10 @@ def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
     for kind, (problem, what, then) in FILES.items():
         if amiss[kind]:
             first = f" The first: {errors[0]}" if kind == "image" else ""
-            findings.append(_finding(kind, problem, f"{what}: {len(amiss[kind]):,}; {then}.{first}", amiss[kind]))
+            findings.append(finding(kind, problem, f"{what}: {len(amiss[kind]):,}; {then}.{first}", amiss[kind]))
     published = compare_counts(layout, classes)
     findings += _places(root, layout, readers, lists) + _saved(lists) + _remarks(classes, published)
-    usable = not any(finding["problem"] for finding in findings)
+    usable = not any(one["problem"] for one in findings)
     return {"root": str(root), "layout": layout, "usable": usable, "classes": classes, "published": published,
             "findings": findings}  # fmt: skip
 
@@ -133,16 +100,12 @@ def report_table(report: dict[str, Any]) -> str:
     published = report["published"]
     if published and published["found"] == published["wanted"]:
         lines += ["", f"Complete: the counts are those published for {published['data_set']}."]
-    for finding in report["findings"]:
-        lines += ["", f"{'Problem' if finding['problem'] else 'Remark'}: {finding['sentence']}"]
-        lines += [f"  {path}" for path in finding["files"][:SHOWN]]
-        more = len(finding["files"]) - SHOWN
+    for one in report["findings"]:
+        lines += ["", f"{'Problem' if one['problem'] else 'Remark'}: {one['sentence']}"]
+        lines += [f"  {path}" for path in one["files"][:SHOWN]]
+        more = len(one["files"]) - SHOWN
         lines += [f"  and {more} more (--json names all)"] if more > 0 else []
     return "\n".join([*lines, "", "It can be used." if report["usable"] else "It cannot be used yet."])
-
-
-def _finding(kind: str, problem: bool, sentence: str, files: Sequence[Path] = ()) -> dict[str, Any]:
-    return {"kind": kind, "problem": problem, "sentence": sentence, "files": [str(path) for path in files]}
 
 
 def _look(
@@ -201,7 +164,7 @@ def _brightness(
     try:
         white = common_white(deep[True])
     except InputError as error:
-        return [_finding("white", True, str(error))]
+        return [finding("white", True, str(error))]
     for training in deep:
         for largest, path in deep[training]:
             try:
@@ -217,7 +180,7 @@ def _brightness(
         return []
     told = f"Only a part of 16 bits is used: the brightest pixel of {len(deep[True]):,} training images is "
     told += f"{max(deep[True])[0]:g}, so {white:g} is taken as full brightness, in every image that the run will judge."
-    return [_finding("white", False, told)]
+    return [finding("white", False, told)]
 
 
 def _places(
@@ -229,7 +192,7 @@ def _places(
     for path in unused_images(root, classes, samples, set(classes) - set(lists)) if samples else ():
         reasons[reason(path)].append(path)
     found = [
-        _finding("left out", False, f"Left out, though like images: {len(paths):,}: {why}.", paths)
+        finding("left out", False, f"Left out, though like images: {len(paths):,}: {why}.", paths)
         for why, paths in sorted(reasons.items())
     ]
     called: dict[Path, None] = {}
@@ -240,7 +203,7 @@ def _places(
             called[place] = None
     if called and layout not in ("BTAD", "VisA"):
         text = f"Folders read as '{GOOD}', that is normal, under another name: {len(called):,}"
-        found.append(_finding("good", False, f"{text}; if one is a kind of defect, rename it.", list(called)))
+        found.append(finding("good", False, f"{text}; if one is a kind of defect, rename it.", list(called)))
     return found
 
 
@@ -256,7 +219,7 @@ def _saved(lists: dict[str, tuple[list[Sample], list[Sample]]]) -> list[dict[str
         f"Classes saved partly as JPEG and partly without loss: {', '.join(mixed)}; JPEG changes fine detail, so that "
     )
     told += "a normal image saved in another way than those trained on may be called defective: save all in one way."
-    return [_finding("saved", False, told)]
+    return [finding("saved", False, told)]
 
 
 def _remarks(classes: dict[str, dict[str, Any]], published: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -265,13 +228,13 @@ def _remarks(classes: dict[str, dict[str, Any]], published: dict[str, Any] | Non
     lacking = [name for name, one in classes.items() if not one["test_good"] or not one["test_defective"]]
     if lacking:
         text = "Classes without good or without defective test images: " + ", ".join(lacking)
-        remarks.append(_finding("test", False, f"{text}; they can be trained on, but have no AUROC."))
+        remarks.append(finding("test", False, f"{text}; they can be trained on, but have no AUROC."))
     if told := told_shortage([one["train"] for one in classes.values()], Config.holdout):
-        remarks.append(_finding("few", False, told))
+        remarks.append(finding("few", False, told))
     if published and published["found"] != published["wanted"]:
         wanted, here = (", ".join(f"{k} {n:,}" for k, n in published[key].items()) for key in ("wanted", "found"))
         text = f"Published for {published['data_set']} are {wanted}; here are {here}"
-        remarks.append(_finding("published", False, f"{text}; results do not compare with published ones: unpack the "
+        remarks.append(finding("published", False, f"{text}; results do not compare with published ones: unpack the "
                               "whole archive again, into an empty folder."))  # fmt: skip
     return remarks
 
@@ -307,7 +270,7 @@ def _small(name: str, sizes: list[tuple[int, int]], defects: list[float]) -> lis
         f"{width / Config.grid:.0f} x {height / Config.grid:.0f} pixels of the image; hvq train {given} cuts an image "
         f"into {len(rows)} x {len(columns)} squares; judging then takes several times as long."
     )
-    return [_finding("small", False, told)]
+    return [finding("small", False, told)]
 
 
 def _sha256(path: Path) -> bytes:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hvqlib.course.photo_list import fresh, read_photographs, sort_photographs, too_few
+from hvqlib.course.material import fresh
+from hvqlib.course.photo_list import read_photographs, sort_photographs, too_few
 from hvqlib.data import listing
 from hvqlib.data.dataset import load_dataset
 from hvqlib.errors import InputError
