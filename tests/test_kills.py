@@ -169,7 +169,7 @@ def kill_predict() -> None:
         now = scores(Path("found"))
         assert {image: now.get(image) for image in earlier} == earlier
         if i % 5 == 4:
-            assert run(command)[0] == 0 and scores(Path("found")).keys() == {str(path) for path in photos}
+            assert run(command)[0] == 0 and scores(Path("found")).keys() == {os.path.abspath(path) for path in photos}
 
 
 def scores(out: Path) -> dict[str, tuple]:

@@ -170,7 +170,7 @@ def test_each_process_has_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_RANK", "1")
     own = torch.device("cuda", 1)
     assert processes.join(cpu=False) == own
-    assert asked == [own, ("nccl", {"device_id": own})]
+    assert asked == [own, ("nccl", {"device_id": own, "timeout": processes.PATIENCE})]
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(InputError, match="Process 3 of this machine has no GPU"):
         processes.join(cpu=False)

@@ -50,8 +50,8 @@ def test_what_cannot_be_judged_is_a_sentence(client, exported):
     whole = exported.data.test[0].path.read_bytes()
     for name, content, told in (
         ("cut.png", whole[: len(whole) // 2], "The image 'cut.png' cannot be read: replace it ("),
-        ("notes.txt", b"no image", "The image 'notes.txt' cannot be read: replace it ("),
-        ("empty.png", b"", "The image 'empty.png' cannot be read: replace it ("),
+        ("notes.txt", b"no image", "The image 'notes.txt' cannot be read: it is of no kind that is read"),
+        ("empty.png", b"", "The image 'empty.png' cannot be read: it is"),
     ):
         answer = client.post("/judge", files={"photo": (name, content)})
         assert answer.status_code == 400
