@@ -76,10 +76,10 @@ def write_atomic(path: Path, content: bytes | Callable[[Path], object]) -> None:
             beside.unlink(missing_ok=True)
 
 
-def refuse_filled(out: Path, option: str = "--out") -> None:
-    """Raise InputError where `out`, a folder that is to be made, is a file or holds something."""
+def refuse_filled(out: Path, instead: str = "choose another --out") -> None:
+    """Raise InputError where `out`, a folder that is to be made, is a file or holds something; it says what to do."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"'{out}' is not empty: choose another {option}.")
+        raise InputError(f"'{out}' is not empty: {instead}.")
 
 
 @contextmanager

@@ -105,4 +105,4 @@ def test_a_folder_is_whole_or_not_there(tmp_path):
     assert os.listdir(out) == ["file"] and os.listdir(out.parent) == ["out"]
     for wrong in (out, out / "file"):
         with pytest.raises(InputError, match="is not empty: choose another --to"):
-            refuse_filled(wrong, "--to")
+            refuse_filled(wrong, "choose another --to")

@@ -9,12 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from hvqlib.course.sealed import FILE, seal
 from hvqlib.errors import InputError
-from hvqlib.files import data_folder, write_atomic
+from hvqlib.files import data_folder, refuse_filled, whole_folder, write_atomic
 
 ABOUT = ".course.json"  # in a copy: how it was made
 OWN = ("my_photographs", "scoreboard.json")  # of the data folder: what a reader makes, and no copy shares
@@ -108,13 +107,10 @@ def copy_course(out: Path, students: bool = False) -> None:
     With `students` it shows no solutions. Raises InputError where `out` holds something or lies in the project itself.
     """
     home = original()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"'{out}' is not empty: choose another folder, or begin a page again with hvq course reset.")
+    refuse_filled(out, "choose another folder, or begin a page again with hvq course reset")
     if home.parent in [out.resolve(), *out.resolve().parents]:
         raise InputError(f"'{out}' lies in the project itself, '{home.parent}': choose a folder outside of it.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
-        made = Path(beside, "course")
+    with whole_folder(out) as made:
         (made / "notebooks" / "deeper").mkdir(parents=True)
         sealed: dict[str, dict[str, str]] = {}
         for page in pages(home):
@@ -130,9 +126,6 @@ def copy_course(out: Path, students: bool = False) -> None:
         if (docs := home.parent / "docs").is_dir():
             with suppress(OSError):  # Windows allows it to some only; two pages link there
                 (made / "docs").symlink_to(docs, target_is_directory=True)
-        if out.exists():
-            out.rmdir()  # empty
-        made.rename(out)
 
 
 def link_data(folder: Path) -> None:

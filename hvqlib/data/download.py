@@ -24,6 +24,7 @@ from urllib.request import BaseHandler, Request, build_opener
 from tqdm.auto import tqdm
 
 from hvqlib.errors import InputError, RunError
+from hvqlib.files import refuse_filled
 
 
 class Archive(NamedTuple):
@@ -56,8 +57,7 @@ def fetch_dataset(name: str, out: Path, archive: Path | None = None) -> bool:
     known = ARCHIVES[name]
     if archive is None and not known.url:
         return False
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"'{out}' is not empty: choose another folder, or move what is in it away.")
+    refuse_filled(out, "choose another folder, or move what is in it away")
     path = archive or out.resolve().parent / known.url.rsplit("/", 1)[1]
     if archive is None and not path.exists():
         download(known, path)

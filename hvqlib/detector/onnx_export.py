@@ -110,7 +110,7 @@ def export_onnx(run: Path, out: Path, data: Path) -> dict[str, float]:
             __import__(package)
         except ImportError as error:
             raise InputError(f"hvq export --onnx needs {package}: pip install 'hvqlib[onnx]'.") from error
-    refuse_filled(out, "--onnx")
+    refuse_filled(out, "choose another --onnx")
     train = load_dataset(data).train
     paths = [train[i].path for i in np.linspace(0, len(train) - 1, min(len(train), MOST_IMAGES)).round().astype(int)]
     detector = Detector.load(run, "cpu")

@@ -206,7 +206,13 @@ def test_pages_behind_a_damaged_one_are_not_counted(tmp_path, kind):
     first, *others = (Image.fromarray(one) for one in noise)
     first.save(path, save_all=True, append_images=others)
     assert pages(path) == 3
-    whole = path.read_bytes()
+    whole, damaged = path.read_bytes(), 0
     for share in np.linspace(0.4, 0.99, 60):
         path.write_bytes(whole[: int(share * len(whole))])
-        assert pages(path) in (1, 2, 3)
+        try:
+            with Image.open(path) as image:
+                number = image.n_frames
+        except Exception:
+            number, damaged = 1, damaged + 1
+        assert pages(path) == number
+    assert damaged  # some were cut where Pillow finds no further
