@@ -67,7 +67,10 @@ def load_dataset(root: str | Path, classes: Sequence[str] | str | None = None) -
     train: list[Sample] = []
     test: list[Sample] = []
     for class_id, name in enumerate(names):
-        normal, judged = readers[name]()
+        normal, judged, faults = readers[name]()
+        if faults:
+            more = f" ({len(faults) - 1:,} more faults of masks: hvq data check names them.)" if len(faults) > 1 else ""
+            raise InputError(faults[0].sentence + more)
         train += [replace(sample, class_id=class_id) for sample in normal]
         test += [replace(sample, class_id=class_id) for sample in judged]
     unused = unused_images(root, readers, [*train, *test], set(readers) - set(names))

@@ -16,7 +16,10 @@ FILES = {
     "mask": (True, "Masks that cannot be read, or have another size than their image",
              "evaluation would stop there: replace them"),
     "no mask": (True, "Defective images without a mask, in classes with masks",
-                "evaluation would stop there: add the masks"),
+                "training and evaluation would stop there: add the masks"),
+    "stray mask": (True, "Masks of no image, or of one of several that have one name",
+                   "call each STEM_mask.png after its image, or remove it"),
+    "second mask": (True, "Second masks of an image", "remove one of the two"),
     "black mask": (False, "Masks that mark no pixel", "their images count as defective, without a defect to find: "
                    "draw the masks, or move the images to the good ones"),
     "grey mask": (False, "Masks with greys between black and white",

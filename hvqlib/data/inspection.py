@@ -19,7 +19,7 @@ from hvqlib.data.dataset import SHOWN, unused_images
 from hvqlib.data.decoding import common_white, decode, pages, white_for
 from hvqlib.data.findings import FILES, SIDE, finding
 from hvqlib.data.images import check_size, read_marks
-from hvqlib.data.layouts import GOOD, GOOD_NAMES, Sample, recognise
+from hvqlib.data.layouts import GOOD, GOOD_NAMES, ClassFiles, Sample, recognise
 from hvqlib.data.listing import reason
 from hvqlib.data.published import compare_counts
 from hvqlib.data.tiles import FAR_FROM_SQUARE, squares
@@ -44,7 +44,7 @@ def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
     root = Path(root)
     layout, readers = recognise(root)
     findings: list[dict[str, Any]] = []
-    lists: dict[str, tuple[list[Sample], list[Sample]]] = {}
+    lists: dict[str, ClassFiles] = {}
     for name, read in readers.items():
         try:
             lists[name] = read()
@@ -53,18 +53,23 @@ def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
     amiss: dict[str, list[Path]] = {kind: [] for kind in FILES}
     deep: dict[bool, list[tuple[float, Path]]] = {True: [], False: []}  # in train?: largest pixel, file
     seen: dict[bytes, list[tuple[bool, Path]]] = defaultdict(list)  # SHA-256: in train?, file
-    classes, errors = {}, list[str]()
-    with tqdm(desc="checking", total=sum(len(a) + len(b) for a, b in lists.values()), disable=not progress) as bar:
-        for name, (train, test) in lists.items():
+    classes = {}
+    first: dict[str, str] = {}  # sentence on the first file of a kind
+    for fault in (fault for files in lists.values() for fault in files.faults):
+        amiss[fault.kind].append(fault.path)
+        first.setdefault(fault.kind, fault.sentence)
+    with tqdm(
+        desc="checking", total=sum(len(files.train) + len(files.test) for files in lists.values()), disable=not progress
+    ) as bar:
+        for name, (train, test, _) in lists.items():
             sizes, defects = [], list[float]()
-            masked = any(sample.mask for sample in test)
             for i, sample in enumerate([*train, *test]):
                 try:
-                    sizes.append(_look(sample, masked, amiss, deep[i < len(train)], defects))
+                    sizes.append(_look(sample, amiss, deep[i < len(train)], defects))
                     seen[_sha256(sample.path)].append((i < len(train), sample.path))
                 except InputError as error:
                     amiss["image"].append(sample.path)
-                    errors.append(str(error))
+                    first.setdefault("image", str(error))
                 bar.update()
             classes[name] = _counts(train, test) | _sizes(sizes)
             findings += _small(name, sizes, defects)
@@ -72,11 +77,11 @@ def inspect_folder(root: str | Path, progress: bool = True) -> dict[str, Any]:
         trained = [path for training, path in copies if training]
         amiss["twice in train"] += trained[1:]
         amiss["train and test"] += [path for training, path in copies if trained and not training]
-    findings += _brightness(deep, amiss, errors)
+    findings += _brightness(deep, amiss, first)
     for kind, (problem, what, then) in FILES.items():
         if amiss[kind]:
-            first = f" The first: {errors[0]}" if kind == "image" else ""
-            findings.append(finding(kind, problem, f"{what}: {len(amiss[kind]):,}; {then}.{first}", amiss[kind]))
+            told = f" The first: {first[kind]}" if kind in first else ""
+            findings.append(finding(kind, problem, f"{what}: {len(amiss[kind]):,}; {then}.{told}", amiss[kind]))
     published = compare_counts(layout, classes)
     findings += _places(root, layout, readers, lists) + _saved(lists) + _remarks(classes, published)
     usable = not any(one["problem"] for one in findings)
@@ -110,7 +115,6 @@ def report_table(report: dict[str, Any]) -> str:
 
 def _look(
     sample: Sample,
-    masked: bool,
     amiss: dict[str, list[Path]],
     deep: list[tuple[float, Path]],
     defects: list[float],
@@ -152,13 +156,11 @@ def _look(
             }.items():
                 if found:
                     amiss[kind].append(sample.mask)
-    elif sample.label and masked:
-        amiss["no mask"].append(sample.path)
     return width, height
 
 
 def _brightness(
-    deep: dict[bool, list[tuple[float, Path]]], amiss: dict[str, list[Path]], errors: list[str]
+    deep: dict[bool, list[tuple[float, Path]]], amiss: dict[str, list[Path]], first: dict[str, str]
 ) -> list[dict[str, Any]]:
     """Say how pixels of more than 8 bits are read; files that are read badly go into `amiss`."""
     try:
@@ -172,7 +174,7 @@ def _brightness(
                 full = white_for(largest, path) if white is None or other else white
             except InputError as error:
                 amiss["image"].append(path)
-                errors.append(str(error))
+                first.setdefault("image", str(error))
             else:
                 amiss["dark"] += [path] * (largest < full / 16)
                 amiss["bright"] += [path] * (largest > full * 1.01)
@@ -183,14 +185,14 @@ def _brightness(
     return [finding("white", False, told)]
 
 
-def _places(
-    root: Path, layout: str, classes: Iterable[str], lists: dict[str, tuple[list[Sample], list[Sample]]]
-) -> list[dict[str, Any]]:
+def _places(root: Path, layout: str, classes: Iterable[str], lists: dict[str, ClassFiles]) -> list[dict[str, Any]]:
     """Say what has no place in the layout, and which folders are read as good under another name."""
-    samples = [sample for both in lists.values() for some in both for sample in some]
+    samples = [sample for files in lists.values() for sample in [*files.train, *files.test]]
     reasons: dict[str, list[Path]] = defaultdict(list)
+    told = {fault.path for files in lists.values() for fault in files.faults}
     for path in unused_images(root, classes, samples, set(classes) - set(lists)) if samples else ():
-        reasons[reason(path)].append(path)
+        if path not in told:
+            reasons[reason(path)].append(path)
     found = [
         finding("left out", False, f"Left out, though like images: {len(paths):,}: {why}.", paths)
         for why, paths in sorted(reasons.items())
@@ -207,11 +209,11 @@ def _places(
     return found
 
 
-def _saved(lists: dict[str, tuple[list[Sample], list[Sample]]]) -> list[dict[str, Any]]:
+def _saved(lists: dict[str, ClassFiles]) -> list[dict[str, Any]]:
     """Name the classes whose images are saved in different ways."""
     mixed = [
-        name for name, (train, test) in lists.items()
-        if len({sample.path.suffix.lower() in JPEG for sample in [*train, *test]}) > 1
+        name for name, files in lists.items()
+        if len({sample.path.suffix.lower() in JPEG for sample in [*files.train, *files.test]}) > 1
     ]  # fmt: skip
     if not mixed:
         return []

@@ -35,6 +35,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from hvqlib.data.listing import folders, images
 from hvqlib.errors import InputError
@@ -58,17 +59,30 @@ class Sample:
     mask: Path | None = None  # the file that marks its defective pixels, or a folder of such files (MVTec LOCO AD)
 
 
-Lists = tuple[list[Sample], list[Sample]]  # training and test samples of one class, as class 0
+class Fault(NamedTuple):
+    """Describe what is wrong with the mask of an image: a kind in `findings.FILES`, the file, a sentence."""
+
+    kind: str
+    path: Path
+    sentence: str
 
 
-def recognise(root: Path) -> tuple[str, dict[str, Callable[[], Lists]]]:
+class ClassFiles(NamedTuple):
+    """Hold the training and test samples of one class, as class 0, and what is wrong with its masks."""
+
+    train: list[Sample]
+    test: list[Sample]
+    faults: list[Fault]
+
+
+def recognise(root: Path) -> tuple[str, dict[str, Callable[[], ClassFiles]]]:
     """Recognise the layout of a folder of class folders, or of one class folder.
 
     Returns
     -------
     name : "MVTec AD", "MVTec LOCO AD", "BTAD", "VisA" or "good and bad".
-    classes : by name, sorted: a function that lists the training and test samples of its class, and raises InputError
-        where that class cannot be used.
+    classes : by name, sorted: a function that lists the files of its class, and raises InputError where there are no
+        normal training images, or folders contradict each other.
 
     Raises InputError where the folder is missing, holds no class, or mixes layouts, or VisA's table cannot be read.
     """
@@ -111,7 +125,7 @@ def _layouts(folder: Path) -> list[str]:
     return ["MVTec AD"] * bool(split) + ["good and bad"] * bool(unsplit)
 
 
-def _split(folder: Path, name: str) -> Lists:
+def _split(folder: Path, name: str) -> ClassFiles:
     """Read a class with a split: MVTec AD, MVTec LOCO AD, BTAD."""
     train, test, truth, validation = (_one(folder, part) for part in ("train", "test", "ground_truth", "validation"))
     good = _one(train, *GOOD_NAMES)
@@ -122,23 +136,25 @@ def _split(folder: Path, name: str) -> Lists:
     normal += images(_one(validation, *GOOD_NAMES))
     tested = {defect: images(defect) for defect in folders(test)}
     good = _one(test, *GOOD_NAMES)
-    masks = _find_masks(truth, {defect: paths for defect, paths in tested.items() if defect != good})
+    masks, faults = _find_masks(truth, {defect: paths for defect, paths in tested.items() if defect != good})
     samples = []
     for defect, paths in tested.items():
         for path in paths:
             if masks and path not in masks and defect != good:
                 wanted = truth / path.relative_to(test).with_name(f"{path.stem}_mask.png")
-                raise InputError(
-                    f"The defective image '{path}' has no mask, though others of class "
-                    f"'{name}' have one: add '{wanted}'."
-                )
+                faults.append(_no_mask(path, name, wanted))
             samples.append(Sample(path, name, 0, int(defect != good), GOOD if defect == good else defect.name,
                                   masks.get(path)))  # fmt: skip
-    return [Sample(path, name, 0, 0, GOOD) for path in normal], samples
+    return ClassFiles([Sample(path, name, 0, 0, GOOD) for path in normal], samples, faults)
 
 
-def _find_masks(truth: Path, tested: dict[Path, list[Path]]) -> dict[Path, Path]:
-    """Find which mask, a file or a folder of files, belongs to which defective image; a mask of no image is an error.
+def _no_mask(path: Path, name: str, wanted: Path) -> Fault:
+    told = f"The defective image '{path}' has no mask, though others of class '{name}' have one: add '{wanted}'."
+    return Fault("no mask", path, told)
+
+
+def _find_masks(truth: Path, tested: dict[Path, list[Path]]) -> tuple[dict[Path, Path], list[Fault]]:
+    """Find which mask, a file or a folder of files, belongs to which defective image; a mask of no image is a fault.
 
     But one that lies in no folder of a defect is used only if it can be meant for one image alone.
     """
@@ -147,6 +163,7 @@ def _find_masks(truth: Path, tested: dict[Path, list[Path]]) -> dict[Path, Path]
         for path in paths:
             places[_below(path, defect.parent).with_name(path.stem)].append(path)
     masks: dict[Path, Path] = {}
+    faults: list[Fault] = []
     for mask in images(truth):
         place = _below(mask, truth)
         loose = len(place.parts) == 1
@@ -165,21 +182,18 @@ def _find_masks(truth: Path, tested: dict[Path, list[Path]]) -> dict[Path, Path]
             continue
         if not wanted:
             where = truth.parent / "test" / place.parts[0]
-            raise InputError(
-                f"The mask '{mask}' has no image of that name in '{where}': call it STEM_mask.png after its image, "
-                "or remove it."
-            )
-        if len(wanted) > 1:
-            raise InputError(
-                f"The mask '{mask}' may be that of '{wanted[0]}' or of '{wanted[1]}', which have one name: "
-                "rename one of them, and its mask."
-            )
-        if masks.setdefault(wanted[0], taken) != taken:
-            raise InputError(f"The image '{wanted[0]}' has two masks, '{masks[wanted[0]]}' and '{taken}': remove one.")
-    return masks
+            told = f"The mask '{mask}' has no image of that name in '{where}': call it STEM_mask.png after its image, "
+            faults.append(Fault("stray mask", mask, told + "or remove it."))
+        elif len(wanted) > 1:
+            told = f"The mask '{mask}' may be that of '{wanted[0]}' or of '{wanted[1]}', which have one name: rename "
+            faults.append(Fault("stray mask", mask, told + "one of them, and its mask."))
+        elif masks.setdefault(wanted[0], taken) != taken:
+            told = f"The image '{wanted[0]}' has two masks, '{masks[wanted[0]]}' and '{taken}': remove one."
+            faults.append(Fault("second mask", taken, told))
+    return masks, faults
 
 
-def _good_and_bad(folder: Path, name: str) -> Lists:
+def _good_and_bad(folder: Path, name: str) -> ClassFiles:
     """Read a class without a split: of its good images every fifth by name is kept to judge, the others train."""
     chosen = []
     for names in (GOOD_NAMES, BAD_NAMES):
@@ -198,13 +212,13 @@ def _good_and_bad(folder: Path, name: str) -> Lists:
     if not normal:
         raise InputError(f"Class '{name}' has no images in '{good}': put its normal images there.")
     train = [sample for i, sample in enumerate(normal, 1) if i % 5]
-    return train, normal[4::5] + [Sample(path, name, 0, 1, "bad") for path in images(bad)]
+    return ClassFiles(train, normal[4::5] + [Sample(path, name, 0, 1, "bad") for path in images(bad)], [])
 
 
-def _visa(root: Path) -> dict[str, Callable[[], Lists]]:
+def _visa(root: Path) -> dict[str, Callable[[], ClassFiles]]:
     """Read the classes of VisA's table of splits."""
     rows = sorted(_table(root / SPLIT, ("object", "split", "label", "image", "mask")), key=lambda row: row["image"])
-    lists: dict[str, Lists] = {name: ([], []) for name in sorted({row["object"] for row in rows})}
+    lists = {name: ClassFiles([], [], []) for name in sorted({row["object"] for row in rows})}
     kinds: dict[str, str] = {}
     for name in lists:
         annotated = root / name / "image_anno.csv"
@@ -221,15 +235,20 @@ def _visa(root: Path) -> dict[str, Callable[[], Lists]]:
         several = [kind.strip() for kind in kinds.get(row["image"], "").split(",")]
         kind = ",".join(k for k in several if k not in ("", "normal")) or "anomaly"
         sample = Sample(image, row["object"], 0, label, kind if label else GOOD, mask)
-        lists[row["object"]][0 if training else 1].append(sample)
+        (lists[row["object"]].train if training else lists[row["object"]].test).append(sample)
     return {name: partial(_visa_class, root, name, samples) for name, samples in lists.items()}
 
 
-def _visa_class(root: Path, name: str, samples: Lists) -> Lists:
+def _visa_class(root: Path, name: str, files: ClassFiles) -> ClassFiles:
     """Give a class of VisA, which must have something to learn from."""
-    if not samples[0]:
+    if not files.train:
         raise InputError(f"'{root / SPLIT}' has no training images of '{name}': take VisA's own table.")
-    return samples
+    defective = [sample for sample in files.test if sample.label]
+    bare = [sample.path for sample in defective if sample.mask is None]
+    if len(bare) < len(defective):
+        wanted = root / name / "Data" / "Masks" / "Anomaly"
+        files.faults.extend(_no_mask(path, name, wanted / f"{path.stem}.png") for path in bare)
+    return files
 
 
 def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

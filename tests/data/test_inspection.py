@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from hvqlib import cli
+from hvqlib.data.dataset import load_dataset
 from hvqlib.data.inspection import inspect_folder, report_table
 from hvqlib.data.published import NAMES, PUBLISHED
 from hvqlib.errors import InputError
@@ -86,10 +87,25 @@ def test_masks(root):
     Image.fromarray(np.zeros((6, 8), np.uint8)).save(truth / "dent/0_mask.png")
     report = inspect(root)
     assert kinds(report) == [("mask", True, 2), ("black mask", False, 1)]
-    (truth / "rust/1_mask.png").unlink()
-    report = inspect(root)  # the class cannot be listed at all
-    assert kinds(report) == [("class", True, 0)] and list(report["classes"]) == ["washer"]
-    assert "rust/1.png' has no mask" in report["findings"][0]["sentence"]
+
+
+def test_every_fault_of_masks_in_one_pass(root):
+    truth = root / "bolt/ground_truth"
+    for path in (truth / "rust").iterdir():
+        path.unlink()
+    mark(truth / "dent/7_mask.png")
+    mark(truth / "dent/8_mask.png")
+    mark(truth / "dent/0.png")
+    (root / "bolt/train/good/1.png").write_bytes(b"no image")
+    report = inspect(root)
+    found = [("image", True, 1), ("no mask", True, 2), ("stray mask", True, 2), ("second mask", True, 1)]
+    assert kinds(report) == found and list(report["classes"]) == ["bolt", "washer"]
+    sentences = {one["kind"]: one["sentence"] for one in report["findings"]}
+    assert "rust/0.png' has no mask" in sentences["no mask"]
+    assert "7_mask.png' has no image of that name" in sentences["stray mask"]
+    assert "has two masks" in sentences["second mask"]
+    with pytest.raises(InputError, match=r"4 more faults of masks: hvq data check names them"):
+        load_dataset(root)
 
 
 def test_duplicates(root):
@@ -190,7 +206,8 @@ def test_what_is_left_out_is_named_with_its_reason(root):
     assert sorted(files(report, "left out")) == ["7.png", "gone.png", "ground_truth", "spare", "x.nef"]
     for words in ("raw format", "where none is read", "file is not there", "masks that no"):
         assert sum(words in one for one in said) == 1
-    (root / "bolt/ground_truth/dent/0_mask.png").unlink()  # a class that cannot be read is not left out: it is amiss
+    for path in (root / "bolt/train/good").iterdir():  # a class that cannot be read is not left out: it is amiss
+        path.unlink()
     assert kinds(inspect(root))[0][0] == "class" and "7.png" not in files(inspect(root), "left out")
 
 
