@@ -110,6 +110,9 @@ class Config:
                 most = f"to {'below 1' if high == BELOW_ONE else f'{high:g}'}" if high < math.inf else "on"
                 wrong = f"must be from {low:g} {most}" if lowest_too else f"must be above {low:g}"
                 raise InputError(f"{name} is {getattr(self, name)}; it {wrong}.")
+        if 0 < self.tile < self.grid:
+            told = f"tile is {self.tile} pixels; it must be 0, for the image's shorter side, or at least {self.grid}, "
+            raise InputError(f"{told}a pixel for each place of the grid.")
         if not 1 <= self.stages <= 3:
             raise InputError(f"stages is {self.stages}; it must be 1, 2 or 3.")
         if self.width % 2 or self.width % self.heads:

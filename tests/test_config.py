@@ -70,6 +70,7 @@ def test_small_gpu_preset_is_about_an_hour_as_its_page_calculates():
         ({"weight_decay": -1}, "weight_decay is -1; it must be from 0 on"),
         ({"transport_start": 9}, "transport_start is 9; it must be from 0 to 1"),
         ({"overlap": 0.95}, "overlap is 0.95; it must be from 0 to 0.9"),
+        ({"tile": 5}, "tile is 5 pixels; it must be 0, for the image's shorter side, or at least 14"),
         ({"transport_every": 0}, "transport_every is 0; it must be 1 or more"),
         ({"update": "gradient"}, 'update "gradient" moves codes by the transport loss: set transport above 0'),
         ({"residual_levels": True, "hierarchy": False}, "residual_levels needs levels below the top one"),
