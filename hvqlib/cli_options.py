@@ -21,7 +21,7 @@ EXAMPLE = """from photographs to verdicts:
   hvq export --run runs/mine --onnx small --data data/mine   two files that judge without torch, in any language
 on several GPUs:
   torchrun --nproc-per-node 4 -m hvqlib train --data data/mvtec --out runs/mvtec --preset paper --resume
-results go to standard output, progress to standard error; hvq COMMAND --help tells more of each"""
+results go to standard output, progress to standard error; for the options of a command: hvq COMMAND --help"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -59,8 +59,8 @@ def parser() -> argparse.ArgumentParser:
     check = sources.add_parser(
         "check",
         help="inspect a folder: layout, counts, images that cannot be read, masks, duplicates",
-        description="Reads every image of a folder, and reports what is there and what follows from it. "
-        "Exit status 0: it can be used, whatever is remarked; 2: it cannot be used yet.",
+        description="Reads every image of a folder, and reports what it found and what that means for a run. "
+        "Exit status 0: usable, perhaps with remarks; 2: not usable yet.",
     )
     check.add_argument("folder", type=_path, metavar="DIR", help="a folder of class folders, or one class folder")
     check.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -82,35 +82,58 @@ def parser() -> argparse.ArgumentParser:
                        help="default: tiny (a CPU, minutes); small-gpu: about an hour on a GPU; paper: as published "
                        "(a GPU, hours)")  # fmt: skip
     train.add_argument("--method", choices=["hvq", "continuous", "dropout", "knn", "kmeans", "place", "pca"],
-                       help="default: hvq; its network without codebooks, or with dropout in their place; or a rival: "
-                       "nearest patch, residual codebooks, mean of the place, PCA of the picture")  # fmt: skip
+                       help="default: hvq. continuous: the same network without codebooks; dropout: with dropout in "
+                       "their place. Rivals: knn (nearest patch), kmeans (residual codebooks), place (mean of the "
+                       "place), pca (PCA of the picture)")  # fmt: skip
     train.add_argument("--backbone", metavar="NAME", help="a timm model; default: the preset's")
     shape = train.add_mutually_exclusive_group()
     shape.add_argument("--fit", choices=["squeeze", "letterbox"],
                        help="how an image becomes a square: squeezed (the default), or with its shape kept and its "
                        "edges repeated")  # fmt: skip
     shape.add_argument("--tiles", type=int, nargs="?", const=0, metavar="PIXELS",
-                       help="or cut images into overlapping squares of so many pixels a side; by default of the "
-                       "image's shorter side; hvq data check suggests a size")  # fmt: skip
+                       help="cut images into overlapping squares of PIXELS a side (default: the image's "
+                       "shorter side); hvq data check suggests a size")  # fmt: skip
     train.add_argument("--overlap", type=float, metavar="SHARE",
-                       help="of a tile that the next one shows too, at least; default: 0.25")  # fmt: skip
-    train.add_argument("--codes", type=int, metavar="K", help="prototypes a level and class; more, if normal images "
-                       "of a class differ much, at a cost in memory; default: the preset's")  # fmt: skip
+                       help="least share of a tile that the next one also covers; default: 0.25")  # fmt: skip
+    train.add_argument("--codes", type=int, metavar="K", help="prototypes per level and class; use more if normal "
+                       "images of a class vary a lot (needs memory); default: the preset's")  # fmt: skip
     length = train.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, metavar="M", help="train for M minutes instead of a number of steps")
     length.add_argument("--steps", type=int, help="optimiser steps; default: the preset's")
     train.add_argument("--seed", type=int, help="default: 0")
     train.add_argument("--precision", choices=["float32", "bfloat16"], help="default: the preset's")
     train.add_argument("--resume", action="store_true", help="continue from the run's last checkpoint, if there is one")
-    train.add_argument("--checkpoint-every", type=int, default=100, metavar="N", help="steps; default: 100")
+    train.add_argument(
+        "--checkpoint-every", type=int, default=100, metavar="N", help="steps between checkpoints; default: 100"
+    )
 
     evaluate = commands.add_parser("evaluate", help="per-class metrics of a run on a data set's test images")
-    evaluate.add_argument("--data", type=_path, required=True, metavar="DIR", help="CLASS/test/good inside, and others")
-    evaluate.add_argument("--labels", choices=["given", "inferred"], default="given", help="default: given")
-    evaluate.add_argument("--score", choices=["combined", "residual", "released"], help="default: the run's")
-    evaluate.add_argument("--normalize", action=argparse.BooleanOptionalAction, help="by place; default: the run's")
-    evaluate.add_argument("--json", nargs="?", const="", metavar="FILE",
-                          help="print the metrics as JSON, or write them into FILE too")  # fmt: skip
+    evaluate.add_argument(
+        "--data", type=_path, required=True, metavar="DIR", help="test images in CLASS/test/good and CLASS/test/DEFECT"
+    )
+    evaluate.add_argument(
+        "--labels",
+        choices=["given", "inferred"],
+        default="given",
+        help="class of a test image: its folder's (given, the default), or inferred",
+    )
+    evaluate.add_argument(
+        "--score",
+        choices=["combined", "residual", "released"],
+        help="map from residual and transport score, residual alone, or as in the authors' release; default: the run's",
+    )
+    evaluate.add_argument(
+        "--normalize",
+        action=argparse.BooleanOptionalAction,
+        help="compare each place with its own normal values, not the class's; default: the run's",
+    )
+    evaluate.add_argument(
+        "--json",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="print the metrics as JSON; with FILE, print the table and write JSON to FILE",
+    )
 
     predict = commands.add_parser("predict", help="judge photographs, with a heat map for each")
     predict.add_argument(
@@ -120,9 +143,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="for heat maps and scores.json and .csv; adds to what is there; default: predictions",
     )
-    predict.add_argument("--class", dest="class_name", metavar="NAME", help="their class; inferred when not given")
+    predict.add_argument(
+        "--class", dest="class_name", metavar="NAME", help="class of all these photographs; inferred if not given"
+    )
     predict.add_argument("--false-alarm", type=float, metavar="RATE",
-                         help="share of normal images that may be called defective; default: 0.05")  # fmt: skip
+                         help="share of normal images that may be called defective; default: 0.05, or the "
+                         "lowest rate that the run can promise")  # fmt: skip
     predict.add_argument("--masks", action="store_true", help="write masks of what is anomalous, and boxes around it")
     predict.add_argument("--smallest", type=int, metavar="PIXELS",
                          help="area below which a region is left out of --masks and boxes; default: 1")  # fmt: skip
@@ -133,43 +159,47 @@ def parser() -> argparse.ArgumentParser:
     detector.add_argument("--model", type=_path, metavar="FILE",
                           help="or the model.onnx that hvq export --onnx made; needs no torch")  # fmt: skip
 
-    export = commands.add_parser("export", help="make a finished run small, or a file that runs without torch")
+    export = commands.add_parser(
+        "export", help="make a small copy of a finished run, or an ONNX model that runs without torch"
+    )
     folder = export.add_mutually_exclusive_group(required=True)
     folder.add_argument("--out", type=_path, metavar="DIR",
-                        help="folder to make, of a small run: float16, only what judging images needs")  # fmt: skip
+                        help="folder to make for a small run: float16, only what judging needs")  # fmt: skip
     folder.add_argument("--onnx", type=_path, metavar="DIR",
                         help="folder to make, of model.onnx and detector.json; needs --data")  # fmt: skip
     export.add_argument("--data", type=_path, metavar="DIR",
                         help="data set on whose training images --onnx is compared with the run")  # fmt: skip
 
-    recalibrate = commands.add_parser("recalibrate", help="calibrate a run again with new normal images, no training",
-                                      description="Takes normal images that a person has looked at. The old run stays; "
-                                      "a table says what changed.")  # fmt: skip
+    recalibrate = commands.add_parser(
+        "recalibrate",
+        help="calibrate a run again with new normal images, no training",
+        description="Give it normal images that a person has checked. The old run is kept; a table shows what changed.",
+    )
     recalibrate.add_argument("--add", required=True, nargs="+", metavar="IMAGE", help="images, folders, or patterns")
     recalibrate.add_argument(
-        "--class", dest="class_name", metavar="NAME", help="what they show; not needed for one class"
+        "--class", dest="class_name", metavar="NAME", help="class of the new images; needed if the run knows several"
     )
     recalibrate.add_argument("--out", type=_path, required=True, metavar="NEW", help="run folder to make")
 
-    course = commands.add_parser("course", help="copies of the notebooks to work in: make, begin again, check, mark")
+    course = commands.add_parser("course", help="working copies of the notebooks: make, reset, check, mark")
     works = course.add_subparsers(dest="name", required=True, metavar="WHAT", parser_class=_Parser)
     copy = works.add_parser("copy", help="make a working copy of the course in a new folder")
     copy.add_argument("folder", type=_path, metavar="DIR", help="folder to make, outside of the project")
-    copy.add_argument("--students", action="store_true", help="without solutions, right answers and hints to be seen")
-    reset = works.add_parser("reset", help="begin a page of a copy again; the old one is kept beside it")
+    copy.add_argument("--students", action="store_true", help="hide solutions, right answers and hints")
+    reset = works.add_parser("reset", help="replace a notebook of a copy by a fresh one; the old one is kept beside it")
     reset.add_argument("folder", type=_path, metavar="DIR", help="the copy")
     reset.add_argument("page", metavar="PAGE", help="such as 05, or deeper/05")
-    done = works.add_parser("check", help="say which exercises of a copy are done, by what its notebooks say as saved")
+    done = works.add_parser("check", help="list which exercises of a copy are done, from its saved outputs")
     done.add_argument("folder", type=_path, metavar="DIR", help="the copy")
     mark = works.add_parser(
         "mark",
         help="run the answers in students' copies, and write a table",
-        description="Runs what each student wrote, in the course's own notebooks. It can write to a temporary folder "
-        "alone, and use no TCP (Linux 6.12 or newer).",
+        description="Runs what each student wrote, in the course's own notebooks. Their code can write only to a "
+        "temporary folder and to shared memory, and cannot use TCP (Linux 6.12 or newer).",
     )
-    mark.add_argument("folders", nargs="+", type=_path, metavar="DIR", help="a student's copy each")
+    mark.add_argument("folders", nargs="+", type=_path, metavar="DIR", help="students' copies")
     mark.add_argument("--out", type=_path, default="marks.csv", metavar="FILE", help="default: marks.csv")
-    mark.add_argument("--minutes", type=float, default=15, metavar="M", help="for a notebook; default: 15")
+    mark.add_argument("--minutes", type=float, default=15, metavar="M", help="limit for one notebook; default: 15")
 
     for command in (evaluate, export, recalibrate):
         command.add_argument("--run", type=_path, required=True, help="run folder that hvq train made")

@@ -64,16 +64,16 @@ def test_each_notebook_has_three_misconceptions() -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
-def test_a_misconception_is_said_brought_out_and_mended(path: Path) -> None:
+def test_a_misconception_is_said_brought_out_and_corrected(path: Path) -> None:
     """Each has its parts, leads into its own notebook, and names questions and figures that are there."""
     notebook, number = told(path), path.name[:2]
     asked = set(re.findall(r'predict\(\s*"([^"]+)"', notebook))
     known = {float(figure) for figure in re.findall(r"(?<![\d.])\d+\.\d+", notebook)}
     for entry in misconceptions()[number]:
-        said, out, mend = re.split(r"\*\*Bring it out:\*\*|\*\*Mend:\*\*", entry)
+        said, out, correction = re.split(r"\*\*Bring it out:\*\*|\*\*Correction:\*\*", entry)
         assert re.match(r'\*\*".+\."\*\*\n', said) and f"(../notebooks/{path.name}#" in said and out.strip()
         assert set(re.findall(rf"\*({number} [^*]+)\*", entry)) <= asked
-        for figure in re.findall(r"(?<![\d.])\d+\.\d+", out + mend):
+        for figure in re.findall(r"(?<![\d.])\d+\.\d+", out + correction):
             places = len(figure.split(".")[1])
             rounded = {f"{value:.{places}f}" for value in known}
             assert figure in rounded | FROM_A_PICTURE.get(number, set()), f"{figure} is not in {path.name}: {entry}"

@@ -154,7 +154,7 @@ def test_a_run_on_tiles_judges_images(wide, tmp_path, small_config, method):
 
 
 def test_training_says_how_images_become_squares(wide):
-    told = {fit: told_fit(Config(fit=fit, tile=tile), load_dataset(wide)) for fit, tile in FITS.items()}
+    told = {fit: told_fit(Config(fit=fit, tile=tile, grid=4), load_dataset(wide)) for fit, tile in FITS.items()}
     assert told["tiles"] == "Images are cut into squares of 12 pixels, rows x columns: plate 2 x 5, tab 2 x 2.\n"
     assert told["squeeze"].startswith("Images of plate are far from square") and "padded" in told["letterbox"]
     assert told_fit(Config(), load_dataset(wide, "tab")) == ""
