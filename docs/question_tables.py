@@ -26,7 +26,7 @@ from hvqlib.course.figures.questions import (
     values,
 )
 from hvqlib.course.results import KEY, QUESTION_COLUMNS, SWITCHING_COLUMNS, compare, read_rows
-from hvqlib.evaluation.comparison import holm
+from hvqlib.evaluation.comparison import Difference, holm
 
 Row = Mapping[str, str]
 CSV = Path(__file__).parents[1] / "data" / "results" / "questions.csv"
@@ -161,7 +161,7 @@ def copying() -> str:
     body = []
     for steps in LENGTHS:
         for width in WIDTHS:
-            for method, (name, _) in NETWORKS.items():
+            for method, (name, *_) in NETWORKS.items():
                 line = _copied(copying_arm(width, method), steps)
                 body += [[name, f"{width}", f"{steps:,}", *line]] if line else []
     return table(["network", "width", "steps", *COPIED], body)
@@ -215,19 +215,32 @@ def correlations() -> str:
 
 
 def compared() -> str:
-    """The comparisons, in image AUROC, with p-values raised by Holm's rule over all of them."""
+    """The comparisons, in image AUROC, with p-values raised by Holm's rule over all of them; and by length."""
     every, found = rows(), []
     for asked in ASKED:
         for data in asked.sets:
             if there := compare(every, data, asked.first, asked.second, asked.steps):
-                found.append((asked, data, *there))
+                length = compare(every, data, *(f"{arm}, {BY_LENGTH}" for arm in asked[1:3]), asked.steps)
+                found.append((asked, data, *there, points(length[0]) if length else ""))
     body = []
-    for (asked, data, difference, seeds), p in zip(found, holm([f[2].p_value for f in found]), strict=True):
-        points = f"{100 * difference.mean:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
-        body.append([asked.question, f"*{asked.first}* less *{asked.second}*", data, f"{seeds}", points,
-                     "below .001" if p < 0.001 else f"{p:.2g}"])  # fmt: skip
-    head = ["question", "arms", "images", "seeds", "points of image AUROC [95 % of test images]", "p, corrected"]
+    for (asked, data, difference, seeds, length), p in zip(found, told([f[2] for f in found]), strict=True):
+        arms = f"*{asked.first}* less *{asked.second}*"
+        body.append([asked.question, arms, data, f"{seeds}", points(difference), p, length])
+    head = ["question", "arms", "images", "seeds", "points of image AUROC [95 % of test images]", "p, corrected",
+            "by length"]  # fmt: skip
     return table(head, body)
+
+
+def points(difference: Difference) -> str:
+    """A difference and its interval, in points."""
+    return f"{100 * difference.mean:+.2f} [{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]"
+
+
+def told(differences: Sequence[Difference], draws: int = 10_000) -> list[str]:
+    """The p-values raised by Holm's rule; of one that so many draws cannot tell from 0 the highest that it may be."""
+    raised = holm([difference.p_value for difference in differences])
+    least = [difference.p_value < 2.5 / draws for difference in differences]
+    return [f"{'≤ ' if floor else ''}{p:.2g}" for p, floor in zip(raised, least, strict=True)]
 
 
 def repeated() -> str:

@@ -19,9 +19,9 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parent))
 import question_tables  # noqa: E402
-from question_tables import table  # noqa: E402
+from question_tables import table, told  # noqa: E402
 
-from hvqlib.evaluation.comparison import Difference, holm, paired_bootstrap
+from hvqlib.evaluation.comparison import Difference, paired_bootstrap
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"
@@ -169,10 +169,10 @@ def compared() -> str:
     """The questions, with p-values raised by Holm's rule over all of them."""
     asked = questions()
     body = []
-    for (data, variant, found, each, without), p in zip(asked, holm([q[2].p_value for q in asked]), strict=True):
+    for (data, variant, found, each, without), p in zip(asked, told([q[2] for q in asked]), strict=True):
         body.append([
             data, NAMES[variant], f"{100 * found.mean:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]",
-            "below .001" if p < 0.001 else f"{p:.2g}", ", ".join(f"{100 * one:+.1f}" for one in each),
+            p, ", ".join(f"{100 * one:+.1f}" for one in each),
             f"{100 * without[0]:+.1f} to {100 * without[1]:+.1f}",
         ])  # fmt: skip
     head = ["images", "HVQ-Trans less ...", "points of image AUROC [95 % of test images]", "p, corrected",

@@ -69,18 +69,21 @@ def test_the_report_says_what_the_rows_say_of_transport(rows):
     )  # fmt: skip
     assert f"still reaches {dead[0]:.1f} image AUROC" in report
     assert f"falls from {alive[1]:.1f} to {dead[1]:.1f}" in report
-    lost = one(values(rows, "real5", "512 nearest", "aupro")) - one(values(rows, "real5", "512 nearest bare", "aupro"))
-    assert f"is {alive[2] - dead[2]:.1f} points (and {lost:.1f} of AUPRO)" in report
-    assert f"score, {alive[3] - dead[3]:.1f} by length" in report
+    arms = ("512 nearest", "512 nearest bare")
+    cost = [points(rows, "real5", *(f"{arm}{kind}" for arm in arms)).replace("+", "").replace(" ", " points ", 1)
+            for kind in ("", ", by length, no picture")]  # fmt: skip
+    assert f"dead codes cost {cost[0]} by the default score, and {cost[1].replace(' points', '')} by length" in report
+    rebuilt = [one(copied(rows, f"512 {arm}", "normal")) for arm in ("gradient bare", "nearest bare", "nearest")]
+    assert "residual {:.1f}, against {:.1f}, and {:.1f} with both".format(*rebuilt) in report
     aided = one(values(rows, "foundry", "512 balanced", "image_auroc"))
     behind = points(rows, "foundry", "512 balanced", "512 nearest")
-    assert f"{aided:.1f} image AUROC for {alive[0]:.1f} ({behind})" in report
+    assert f"image AUROC is {aided:.1f} instead of {alive[0]:.1f} ({behind};" in report
     gradient = points(rows, "real5", "512 gradient", "512 nearest")
-    assert f"no difference to speak of ({gradient})" in report
+    assert f"hardly changes image AUROC ({gradient})" in report
     mean, interval = gradient.split(" ", 1)
     assert f"on real5: {mean} points of image AUROC {interval} and" in said("docs/questions.md")
     errors = [one(values(rows, "foundry", arm, "error")) for arm in ("512 balanced", "512 nearest")]
-    assert 1.7 < errors[0] / errors[1] < 2 and "errors nearly twice as large" in report
+    assert 1.7 < errors[0] / errors[1] < 2 and "errors are nearly twice as large" in report
 
 
 def test_the_report_says_what_the_rows_say_of_plans_and_levels(rows):
@@ -94,8 +97,14 @@ def test_the_report_says_what_the_rows_say_of_plans_and_levels(rows):
     assert f"AUPRO falls from {fell[0]:.1f} to {fell[1]:.1f}" in report
     five = [points(rows, data, "512 nearest", "one level of 2560") for data in ("foundry", "real5")]
     assert f"(five less one: {five[0]} and {five[1]})" in report
+    length = points(rows, "real5", *(f"{arm}, by length, no picture" for arm in ("512 nearest", "one level of 2560")))
+    assert f"By length it is behind on real5 ({length})" in report
     left = [points(rows, data, "residual levels", "one level of 2560") for data in ("foundry", "real5")]
     assert f"({left[0]} and {left[1]} against the one level)" in report
+    arms = ("512 nearest", "one level of 2560", "residual levels")
+    survived, normal = ([one(copied(rows, arm, column)) for arm in arms] for column in ("survival", "normal"))
+    assert "{:.2f}, than with the one level ({:.2f}) or residual levels ({:.2f})".format(*survived) in report
+    assert "residuals {:.1f}, {:.1f} and {:.1f}; foundry".format(*normal) in report
     for data, arm, text in (
         ("foundry", "512 nearest", "{0:.0f} % of a level's code"),
         ("foundry", "residual levels", "share {0:.0f} % on foundry ({1:.0f} by chance)"),
@@ -109,6 +118,12 @@ def test_the_pages_say_what_the_rows_say_of_switching(rows, tables):
     report, page, notebook = map(said, ("docs/report.md", "docs/questions.md", "notebooks/11_ablations.ipynb"))
     told = {n: points(rows, f"foundry{n}", "64 nearest", f"one set for {n}") for n in (3, 7, 20, 60)}
     assert f"{told[3]} points of image AUROC at 3 classes, {told[7]} at 7, {told[20]} at 20, {told[60]} at 60" in report
+    kind = ", by length, no picture"
+    length = [points(rows, f"foundry{n}", f"64 nearest{kind}", f"one set for {n}{kind}").split()[0] for n in told]
+    for text in (report, page):
+        assert re.search(
+            "by length\\S* (the differences are )?{}, {}, {} and {}".format(*map(re.escape, length)), text, re.I
+        )
     mean, interval = told[60].split(" ", 1)
     assert f"is {told[3].split()[0]} points at 3 classes, {told[7].split()[0]} at 7" in page
     assert f"{told[20]} at 20 and {told[60]} at 60" in page

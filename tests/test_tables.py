@@ -152,7 +152,7 @@ def test_tables_of_questions_follow_the_csv(tables, tmp_path, monkeypatch):
         for seed, value in enumerate(("0.5", "0.75")):
             writer.writerow(mine | {"seed": str(seed), "image_auroc": value})
     monkeypatch.setattr(own, "CSV", tmp_path / "q.csv")
-    (line,) = [line for line in own.hierarchy().splitlines() if line.startswith("| foundry | five levels of what")]
+    (line,) = [line for line in own.hierarchy().splitlines() if line.startswith("| foundry | five residual levels")]
     assert "| 62.5 [50.0, 75.0] |" in line
     assert own.hierarchy().count("not run") > 10  # what is not there is said to be not there
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import mean
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -17,24 +18,24 @@ RULES = {"nearest": "nearest code", "balanced": "balanced plan", "gradient": "tr
 KINDS = {
     "distance": (GREY, "o", "distance to the nearest code"),
     "plan": (BLUE, "D", "cost of a plan"),
-    "plan by usage": (GREEN, "s", "cost of a plan drawn by usage"),
+    "plan by usage": (GREEN, "s", "cost of a semi-relaxed plan"),
 }
 LEVELS = ("top", "level 3", "level 2", "level 1", "level 0", "all levels")
 HIERARCHIES = {
     "512 nearest": "five levels, as in the paper",
-    "residual levels": "five levels of what is left",
+    "residual levels": "five residual levels",
     "one level of 2560": "one level, 2560 codes",
     "one level": "one level, 512 codes",
 }
 NETWORKS = {
-    "quantised": ("HVQ-Trans", BLUE),
-    "continuous": ("continuous twin", ORANGE),
-    "dropout": ("twin with dropout", PURPLE),
+    "quantised": ("HVQ-Trans", BLUE, "o"),
+    "continuous": ("continuous twin", ORANGE, "s"),
+    "dropout": ("twin with dropout", PURPLE, "D"),
 }
 WIDTHS = (32, 64, 128, 256)
 CODES = (4, 16, 64, 256, 512, 1024, 2048, 4096)
 TICKS = (4, 16, 64, 512, 4096)
-LENGTHS = {1000: "-", 3000: "--", 10000: ":"}  # steps, and how they are drawn
+LENGTHS = {1000: "-", 3000: "--", 10000: "-."}  # steps, and how they are drawn
 BY_LENGTH = "by length, no picture"  # the reading closest to the paper's
 CLASSES = (3, 7, 20, 60)
 SWITCHING = {
@@ -59,6 +60,7 @@ def finish(figure: Figure, row: Sequence[Any], labels: Sequence[str], looks: Seq
     """Name axes, and explain the marks below them."""
     for axes, text in zip(row, labels, strict=True):
         axes.set_xlabel(text, fontsize=11)
+        axes.margins(x=0.08)
         axes.grid(axis="x", alpha=0.3)
         axes.locator_params(axis="x", nbins=5)
     for look, text in looks:
@@ -83,14 +85,14 @@ def draw_transport(rows: Sequence[Row]) -> Figure:
             dots(row[0], place, values(rows, data, arm, "least_used"), color, marker)
             dots(row[1], place, values(rows, data, arm, "error_rare"), color, marker)
             dots(row[2], place, values(rows, data, arm, "image_auroc"), color, marker)
-            dots(row[2], place, values(rows, data, f"{arm}, {BY_LENGTH}", "image_auroc"), color, marker, True)
+            dots(row[2], place + 0.14, values(rows, data, f"{arm}, {BY_LENGTH}", "image_auroc"), color, marker, True)
     for axes in row:
         names(axes, [name for _, name in arms] if axes is row[0] else [""] * len(arms))
         axes.axhline(2.5, color=GREY, linewidth=1, linestyle=":")
     row[0].set_xlim(-4, 104)
     hollow = ({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.8}, "hollow: by length, without the picture")
-    labels = ("codes used by the\nworst codebook (%)", "error of the hardest tenth\n(% of variance)",
-              "image AUROC (%)")  # fmt: skip
+    labels = ("codes used by the codebook\nthat uses fewest (%)",
+              "error of the hardest tenth\n(% of variance, log axis)", "image AUROC (%)")  # fmt: skip
     finish(figure, row, labels, [*set_looks(), hollow])
     row[1].set(xscale="log", xticks=(10, 30, 100, 300), xticklabels=(10, 30, 100, 300))
     row[1].minorticks_off()
@@ -122,13 +124,18 @@ def draw_hierarchy(rows: Sequence[Row]) -> Figure:
         for number, (data, (_, color, marker)) in enumerate(SETS.items()):
             place = at + (-0.16, 0.16)[number]
             for axes, column in zip(row, ("image_auroc", "aupro", "settled"), strict=True):
-                dots(axes, place, values(rows, data, arm, column), color, marker)
+                found = values(rows, data, arm, column)
+                less = (
+                    mean(values(rows, data, "512 nearest", column) or [0]) if column == "aupro" else 0
+                )  # sets lie far apart
+                dots(axes, place, [value - less for value in found], color, marker)
             dots(row[2], place, values(rows, data, arm, "settled_by_chance"), color, marker, True)
     for axes in row:
         names(axes, list(HIERARCHIES.values()) if axes is row[0] else [""] * len(HIERARCHIES))
     row[2].set_xlim(-4, 104)
-    hollow = ({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.8}, "hollow: what chance alone would settle")
-    labels = ("image AUROC (%)", "AUPRO (%)", "of a level's code, settled\nby the one above (%)")
+    hollow = ({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.8}, "hollow: by chance")
+    labels = ("image AUROC (%)", "AUPRO less that of the\npaper's levels (points)",
+              "share of a code determined\nby the level above (%)")  # fmt: skip
     return finish(figure, row, labels, [*set_looks(), hollow])
 
 
@@ -157,10 +164,13 @@ def draw_copying(rows: Sequence[Row]) -> Figure:
     figure, (above, below) = canvas(2, 3, height=6.2)
     columns = ("survival", "normal", "image_auroc")
     for steps, style in LENGTHS.items():
-        for method, (_, color) in NETWORKS.items():
+        for method, (_, color, marker) in NETWORKS.items():
             for axes, column in zip(above, columns, strict=True):
                 drawn = {width: copied(rows, copying_arm(width, method), column, steps) for width in WIDTHS}
-                trend(axes, drawn, color, "o", style)
+                trend(axes, drawn, color, marker, style)
+            length = {width: values(rows, "foundry", f"{copying_arm(width, method)}, {BY_LENGTH}", "image_auroc", steps)
+                      for width in WIDTHS}  # fmt: skip
+            trend(above[2], length, color, marker, ":", hollow=True)
     for axes, column in zip(below, columns, strict=True):
         trend(axes, {codes: copied(rows, f"{codes} nearest", column) for codes in CODES}, BLUE, "o")
     hollow = {n: values(rows, "foundry", f"{n} nearest, {BY_LENGTH}", "image_auroc") for n in CODES}
@@ -175,11 +185,13 @@ def draw_copying(rows: Sequence[Row]) -> Figure:
         row[0].set_ylim(-0.03, 1)
     labels = ("survival of a defect", "residual of normal places", "image AUROC (%)")
     explain(figure, below, "codes (width 64, 900 steps)", labels, [])
-    looks: list[tuple[dict, str]] = [({"color": color, "marker": "o"}, name) for name, color in NETWORKS.values()]
+    looks: list[tuple[dict, str]] = [
+        ({"color": color, "marker": marker}, name) for name, color, marker in NETWORKS.values()
+    ]
     there = [steps for steps in LENGTHS if any(length == steps for _, length in trained)]
     if len(there) > 1:
         looks += [({"color": "black", "linestyle": LENGTHS[steps]}, f"above: {steps:,} steps") for steps in there]
-    looks.append(({"color": BLUE, "marker": "o", "mfc": "none", "mew": 1.5}, "hollow: by length, without the picture"))
+    looks.append(({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.5}, "hollow: by length, without the picture"))
     return explain(figure, above, "width" if len(there) > 1 else f"width ({there[0]:,} steps)", labels, looks)
 
 
