@@ -20,7 +20,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +27,8 @@ from typing import Protocol
 import torch
 
 from benchmarks.measure import PeakMemory, commit, processor_name
+from hvqlib import __version__
+from hvqlib.cli_options import Parser
 from hvqlib.config import Config
 from hvqlib.course.results import COLUMNS, KEY, read_rows
 from hvqlib.data.dataset import AnomalyDataset, load_dataset
@@ -204,7 +205,7 @@ def _run(
         seconds = time.process_time() - start
         tensors, _ = read_checkpoint(run)
         usage, perplexity = tensors["history"][-1, 3:].tolist() if "history" in tensors else (None, None)
-        detector = Detector.load(run)
+        detector = Detector.load(run, "cpu")
         least = _least_used(detector, dataset, cache)
         own = evaluate(detector, dataset, cache=cache)
         evaluated = {name: (own, memory.megabytes)}
@@ -225,7 +226,7 @@ def _run(
         "data": data.name, "seed": seed, "steps": steps, "usage": rounded(usage),
         "least_used": rounded(least), "perplexity": rounded(perplexity),
         "cpu_seconds": round(seconds), "machine": f"{processor_name()}, {threads} threads",
-        "torch": torch.__version__, "hvqlib": version("hvqlib"), "commit": commit(),
+        "torch": torch.__version__, "hvqlib": __version__, "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "command": f"python -m {module} --data {shlex.quote(data.as_posix())} "
                    f'--{"variants" if measure is None else "arms"} "{name}" --seeds {seed} --steps {steps}'
@@ -293,13 +294,6 @@ def scores_json(scores: dict[str, tuple[list[float], list[float]]]) -> str:
 def rounded(value: float | None) -> float | None:
     """Round a value to four digits, if there is one."""
     return None if value is None else round(value, 4)
-
-
-class Parser(argparse.ArgumentParser):
-    """Say what is wrong in one line, without the usage."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise InputError(f"{message[0].upper()}{message[1:]} (see {self.prog} --help).")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -35,7 +35,7 @@ import numpy as np
 import PIL
 from PIL import Image, ImageDraw
 
-from hvqlib.cli_options import _Parser
+from hvqlib.cli_options import Parser
 from hvqlib.errors import InputError, exit_status
 
 TABLE = Path(__file__).parent / "real.csv"
@@ -140,7 +140,7 @@ def build(clones: Path, out: Path, rows: Sequence[Row]) -> None:
 def _command(arguments: Sequence[str] | None) -> None:
     """Do what the options ask for."""
     name = "python -m benchmarks.build_real"
-    parser = _Parser(name, description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser = Parser(name, description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--clones", type=Path, required=True, metavar="DIR", help="where the clones lie")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
     parser.add_argument("--classes", nargs="+", default=["real5"], metavar="NAME", help="default: real5, all five")

@@ -13,7 +13,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-from hvqlib.cli_options import _Parser
+from hvqlib.cli_options import Parser
 from hvqlib.errors import InputError, exit_status
 
 SEED, COUNTS = 0, {"train/good": 60, "test/good": 15, "test/pitting": 25}
@@ -53,6 +53,6 @@ def choose(source: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = _Parser("python -m benchmarks.choose_ballscrew", description=__doc__.splitlines()[0])
+    parser = Parser("python -m benchmarks.choose_ballscrew", description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs=2, type=Path, metavar="FOLDER", help="from where, to where")
     sys.exit(exit_status("benchmarks.choose_ballscrew", lambda: choose(*parser.parse_args().folders), "stopped."))

@@ -37,6 +37,7 @@ from hvqlib.detector.calibration import Calibration, signal_weights
 from hvqlib.detector.class_guess import ClassCentroids
 from hvqlib.detector.detector import Detector
 from hvqlib.detector.reading import Reading
+from hvqlib.detector.tiling import Tiling
 from hvqlib.features.backbone import Backbone
 from hvqlib.features.standardize import Standardize
 from hvqlib.model.hvq_trans import HVQTrans
@@ -56,9 +57,11 @@ def untrained(preset: str, weights: str) -> Detector:
     zero = torch.zeros(CLASSES)
     scores = torch.linspace(0, 1, 100)
     of_scores = (zero, zero + 1) * 3  # of images, maps and pictures
-    calibration = Calibration(reading.names(model), maps, maps + 1, means, means + 1, *of_scores, scores)
+    calibration = Calibration(
+        reading.names(model), maps, maps + 1, means, means + 1, *of_scores, scores, scores, torch.tensor(True)
+    )
     rest = Standardize(backbone.channels), ClassCentroids(backbone.channels, CLASSES), model, reading, calibration
-    return Detector(config, tuple(map(str, range(CLASSES))), backbone, *rest)
+    return Detector(config, tuple(map(str, range(CLASSES))), backbone, *rest, Tiling(config, [(1, 1)] * CLASSES))
 
 
 def shares(detector: Detector, paths: list[Path]) -> dict[str, float]:

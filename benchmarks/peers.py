@@ -27,6 +27,7 @@ from torch import nn
 
 from benchmarks.ablate import Parser, append, numbers, rounded, scores_json
 from benchmarks.measure import PeakMemory, commit, processor_name
+from hvqlib import __version__
 from hvqlib.config import Config
 from hvqlib.course.results import KEY, read_rows
 from hvqlib.data.dataset import AnomalyDataset, load_dataset
@@ -167,7 +168,7 @@ def _run(name: str, seed: int, dataset: AnomalyDataset, backbone: Backbone) -> d
         "cpu_seconds": round(seconds), "memory_mb": round(memory.megabytes),
         "classes": json.dumps(of_class, separators=(",", ":")), "scores": scores_json(of_images),
         "machine": f"{processor_name()}, {torch.get_num_threads()} threads", "torch": torch.__version__,
-        "hvqlib": version("hvqlib"), "commit": commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "hvqlib": __version__, "commit": commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }  # fmt: skip
 
 

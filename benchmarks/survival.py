@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="run folder, trained on data/foundry")
     parser.add_argument("--out", type=Path, default=Path("data/results/survival.csv"), help="csv; a row is appended")
     options = parser.parse_args()
-    detector = Detector.load(options.run)
+    detector = Detector.load(options.run, "cpu")
     config = detector.config
     row = {
         "method": config.method, "seed": config.seed, "steps": config.steps,

@@ -9,7 +9,6 @@ packages hold is written from their docstrings.
 
 from __future__ import annotations
 
-import ast
 import html
 import json
 import re
@@ -19,7 +18,7 @@ import sys
 from pathlib import Path
 
 from alt_texts import Functions, alt_text
-from built import put, refuse_other
+from built import prediction, put, refuse_other
 from sphinx.cmd.build import build_main
 
 import hvqlib
@@ -63,14 +62,10 @@ PACKAGES = ("data", "features", "model", "rivals", "detector", "training", "eval
 
 def widget(source: str) -> str:
     """What stands in the place of the widget that a cell makes."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "predict":
-            named = {keyword.arg: keyword.value for keyword in node.keywords}
-            asked = ast.literal_eval(node.args[1])
-            options = named.get("options")
-            answers = " / ".join(ast.literal_eval(options)) if isinstance(options, ast.List | ast.Tuple) else ""
-            words = f"<b>Your prediction.</b> {html.escape(asked)} {html.escape(answers)}"
-            return f'<div class="hvq-static">{words} <i>(To have it kept, run this page.)</i></div>'
+    if found := prediction(source):
+        question, answers = found
+        words = f"<b>Your prediction.</b> {html.escape(question)} {html.escape(' / '.join(answers))}"
+        return f'<div class="hvq-static">{words} <i>(To have it kept, run this page.)</i></div>'
     return '<div class="hvq-static"><i>Something to move: run this page. Its first position is shown below.</i></div>'
 
 

@@ -21,7 +21,6 @@ So a slide says nothing that its page does not; a passage that is no longer ther
 from __future__ import annotations
 
 import argparse
-import ast
 import base64
 import html
 import io
@@ -48,7 +47,7 @@ from hvqlib.errors import InputError
 ROOT = Path(__file__).parents[1]
 sys.path += [str(ROOT / "docs"), str(ROOT / "web")]
 from alt_texts import Functions, alt_text  # noqa: E402
-from built import put, refuse_other  # noqa: E402
+from built import prediction, put, refuse_other  # noqa: E402
 from npm import install  # noqa: E402
 
 PARTS = ROOT / "docs" / "slides"
@@ -121,17 +120,11 @@ def anchor(heading: str) -> str:
 
 def asked(source: str) -> str:
     """What the cell of a prediction asks, and the answers it offers."""
-    tree = ast.parse(source)
-    named = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "predict":
-            given = next((word.value for word in node.keywords if word.arg == "options"), None)
-            given = named.get(given.id) if isinstance(given, ast.Name) else given
-            answers = ast.literal_eval(given) if isinstance(given, ast.List | ast.Tuple) else []
-            listed = "".join(f"<li>{html.escape(answer)}</li>" for answer in answers)
-            question = f"<p>{html.escape(ast.literal_eval(node.args[1]))}</p>"
-            return f'<div class="asked">{question}{listed and f"<ul>{listed}</ul>"}</div>'
-    raise ValueError("it makes no prediction")
+    found = prediction(source)
+    if found is None:
+        raise ValueError("it makes no prediction")
+    listed = "".join(f"<li>{html.escape(answer)}</li>" for answer in found[1])
+    return f'<div class="asked"><p>{html.escape(found[0])}</p>{listed and f"<ul>{listed}</ul>"}</div>'
 
 
 def outputs(cell: dict[str, Any], kinds: tuple[str, ...], told: str) -> Iterator[str]:

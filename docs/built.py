@@ -1,7 +1,8 @@
-"""Put what was built in the place of what was built before, and of nothing else."""
+"""Share what site and slides need: read predictions; put what was built in the place of an earlier build."""
 
 from __future__ import annotations
 
+import ast
 import shutil
 from pathlib import Path
 
@@ -18,3 +19,18 @@ def put(made: Path, out: Path) -> None:
         shutil.rmtree(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(made, out)
+
+
+def prediction(source: str) -> tuple[str, list[str]] | None:
+    """Read what the cell of a prediction asks, and the answers that it offers; nothing of any other cell."""
+    tree = ast.parse(source)
+    named = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "predict":
+            given = next((word.value for word in node.keywords if word.arg == "options"), None)
+            if isinstance(given, ast.Call) and ast.unparse(given.func) == "list":
+                given = given.args[0]
+            given = named[given.id] if isinstance(given, ast.Name) else given
+            answers = given.keys if isinstance(given, ast.Dict) else getattr(given, "elts", [])
+            return ast.literal_eval(node.args[1]), [ast.literal_eval(answer) for answer in answers]
+    return None

@@ -52,12 +52,13 @@ def _course(options: argparse.Namespace) -> None:
     else:
         from hvqlib.course import marking
 
-        marks = []
+        marks: list[marking.Mark] = []
+        marking.write(marks, options.out)  # where it cannot be written, nobody's work is run in vain
         for one in marking.mark(options.folders, options.minutes):
             marks.append(one)
+            marking.write(marks, options.out)
             if one.state != "untouched":
                 print(f"{one.student} {one.exercise}: {one.state}", file=sys.stderr)
-        marking.write(marks, options.out)
         print(marking.summary(marks))
 
 

@@ -24,7 +24,7 @@ on several GPUs:
 results go to standard output, progress to standard error; for the options of a command: hvq COMMAND --help"""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Say what is wrong in one line, without the usage."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
@@ -41,17 +41,17 @@ def _path(text: str) -> Path:
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser of the whole command line."""
-    main = _Parser(
+    main = Parser(
         prog="hvq",
         description="Find defects in photographs of products: one model for many, trained on normal images only.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     main.add_argument("--version", action="version", version=f"hvqlib {__version__}")
-    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
 
     data = commands.add_parser("data", help="make the bundled data set, inspect a folder, download a public data set")
-    sources = data.add_subparsers(dest="name", required=True, metavar="WHAT", parser_class=_Parser)
+    sources = data.add_subparsers(dest="name", required=True, metavar="WHAT", parser_class=Parser)
     foundry = sources.add_parser("foundry", help="make the bundled data set: six drawn products and one "
                                  "photographed, no download")  # fmt: skip
     foundry.add_argument("--out", type=_path, metavar="DIR", help="default: foundry in the data folder")
@@ -182,7 +182,7 @@ def parser() -> argparse.ArgumentParser:
     recalibrate.add_argument("--out", type=_path, required=True, metavar="NEW", help="run folder to make")
 
     course = commands.add_parser("course", help="working copies of the notebooks: make, reset, check, mark")
-    works = course.add_subparsers(dest="name", required=True, metavar="WHAT", parser_class=_Parser)
+    works = course.add_subparsers(dest="name", required=True, metavar="WHAT", parser_class=Parser)
     copy = works.add_parser("copy", help="make a working copy of the course in a new folder")
     copy.add_argument("folder", type=_path, metavar="DIR", help="folder to make, outside of the project")
     copy.add_argument("--students", action="store_true", help="hide solutions, right answers and hints")

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+# What torch and its libraries say where memory is short.
+NO_MEMORY = ("out of memory", "not enough memory", "allocate memory", "could not allocate")
+
+
 class InputError(ValueError):
     """Report bad input: what was wrong, in which file or argument, what to do."""
 
@@ -33,10 +37,11 @@ def exit_status(command: str, action: Callable[[], object], stopped: str) -> int
         where = f" at '{error.filename}'" if error.filename else ""
         sentence, status = f"The system refused{where} ({error.strerror or error}): check that place, and try again.", 1
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
+        if not isinstance(error, MemoryError) and not any(words in str(error).lower() for words in NO_MEMORY):
             raise
         why = str(error).strip().splitlines()[-1:] or ["MemoryError"]
-        sentence, status = f"This needs more memory than is free ({why[0]}): ask for less, such as fewer --codes.", 1
+        mend = "train with fewer --codes, or judge smaller images"
+        sentence, status = f"This needs more memory than is free ({why[0]}): {mend}.", 1
     except KeyboardInterrupt:
         sentence, status = stopped, 1
     print(f"{command}: {sentence}", file=sys.stderr)

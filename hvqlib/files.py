@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from errno import EDQUOT, ENOSPC
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -48,7 +50,7 @@ def write_atomic(path: Path, content: bytes | Callable[[Path], object]) -> None:
     file, such as a pipe, is written to directly. Raises RunError where the system refuses.
     """
     path = path.resolve()
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f".{sha256(os.fsencode(path.name)).hexdigest()[:16]}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not callable(content) and path.exists() and not path.is_file() and not path.is_dir():
@@ -66,10 +68,12 @@ def write_atomic(path: Path, content: bytes | Callable[[Path], object]) -> None:
         beside.replace(path)
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
-        mend = "Close what has it open" if isinstance(error, PermissionError) else "Free some space"
+        full = getattr(error, "errno", ENOSPC) in (ENOSPC, EDQUOT)
+        held = "Close what has it open, or choose" if os.name == "nt" else "Choose"
+        mend = "Free some space, or choose" if full else held
         raise RunError(
-            f"{path} cannot be written ({why}): what was there is kept. {mend} or choose another folder, and repeat "
-            "the command (with --resume for a training)."
+            f"{path} cannot be written ({why}): what was there is kept. {mend} another folder or a shorter name, and "
+            "repeat the command (with --resume for a training)."
         ) from error
     finally:
         with suppress(OSError):
@@ -85,6 +89,7 @@ def refuse_filled(out: Path, instead: str = "choose another --out") -> None:
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
     """Make a folder whole or not at all: what is put at the path given becomes `out`, unless there is an error."""
+    out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
         made = Path(beside, "content")
@@ -95,17 +100,17 @@ def whole_folder(out: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def sole_writer(out: Path) -> Iterator[None]:
-    """Hold a run folder, made if it is not there, against other trainings.
+def sole_writer(out: Path, other: str = "Another training") -> Iterator[None]:
+    """Hold a folder, made if it is not there, against other writers of its kind.
 
-    What an interrupted write left there is swept away. Raises InputError where another training holds it.
+    What an interrupted write left in a run folder is swept away. Raises InputError where another writer holds it.
     """
     lock = FileLock(out / ".lock", timeout=0)
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise InputError(f"Another training is writing to {out}: wait for its end, or choose another --out.") from None
+        raise InputError(f"{other} is writing to {out}: wait for its end, or choose another --out.") from None
     except OSError as error:
         raise InputError(f"{out} is not a folder to write to ({error.strerror}): choose another --out.") from error
     try:

@@ -216,6 +216,8 @@ def test_more_memory_than_there_is_and_a_closed_pipe_are_no_tracebacks(capsys):
 
     assert exit_status("hvq", greedy, "") == 1
     assert "needs more memory than is free" in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="illegal memory access"):  # a fault of another kind
+        exit_status("hvq", lambda: (_ for _ in ()).throw(RuntimeError("CUDA error: an illegal memory access")), "")
     with pytest.raises(RuntimeError, match="another"):
         exit_status("hvq", lambda: (_ for _ in ()).throw(RuntimeError("another fault")), "")
     code = "from hvqlib.errors import exit_status; exit(exit_status('x', lambda: print('line\\n' * 100_000), ''))"

@@ -106,3 +106,19 @@ def test_a_folder_is_whole_or_not_there(tmp_path):
     for wrong in (out, out / "file"):
         with pytest.raises(InputError, match="is not empty: choose another --to"):
             refuse_filled(wrong, "choose another --to")
+
+
+def test_a_link_to_an_empty_folder_becomes_the_folder(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with whole_folder(tmp_path / "link") as made:
+        made.mkdir()
+        (made / "file").touch()
+    assert (tmp_path / "link").is_symlink() and os.listdir(tmp_path / "real") == ["file"]
+
+
+def test_the_longest_name_is_written_and_a_longer_one_says_so(tmp_path):
+    write_atomic(tmp_path / ("n" * 255), b"x")
+    with pytest.raises(RunError, match="Choose another folder or a shorter name"):
+        write_atomic(tmp_path / ("n" * 256), b"x")
+    assert os.listdir(tmp_path) == ["n" * 255]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hvqlib.data.dataset import load_dataset
+from hvqlib.data.dataset import LEAST_IMAGES, load_dataset
 from hvqlib.data.layouts import BAD_NAMES, GOOD_NAMES, PARTS
 from hvqlib.data.listing import images, left_out, reason
 from hvqlib.errors import InputError
@@ -34,7 +34,6 @@ GOOD = ("good", "ok", "okay", "io", "pass", "passed", "normal", "gut")
 BAD = ("bad", "nok", "notok", "nio", "defective", "defect", "faulty", "fail", "failed", "reject", "rejected", "ko",
        "ng", "anomaly", "schlecht")  # fmt: skip
 NOTHING = ("", "none", "na", "open", "unknown", "notinspected")
-LEAST = 5  # good photographs of a product, without which it is not learned
 ASIDE = 10  # good photographs of a product, at most, that are kept to measure with
 RECORD = "sorted.csv"  # in a folder that `sort_photographs` filled: what it put there
 NAMED = 3  # files that a sentence names
@@ -99,15 +98,17 @@ def sort_photographs(found: Photographs, out: str | Path, leave_out: Collection[
         mine = [one for one in found.photographs if one.product == product]
         good = [one.path for one in mine if one.said == "good"]
         good = [good[i] for i in rng.permutation(len(good)) if good[i] not in leave_out]  # the others keep their order
-        if len(good) < LEAST:
+        if len(good) < LEAST_IMAGES:
             continue
-        number = min(ASIDE, len(good) // 5)
+        number = min(ASIDE, len(good) // 5, len(good) - LEAST_IMAGES)
         bad = [one.path for one in mine if one.said == "bad" and one.path not in leave_out]
         for place, files in (("train/good", good[number:]), ("test/good", good[:number]), ("test/defective", bad)):
             for name, path in _names(files).items():
                 originals[out / product / place / name] = path
     if not originals:
-        raise InputError(f"No product has {LEAST} good photographs to learn from: add some, or say which are good.")
+        raise InputError(
+            f"No product has {LEAST_IMAGES} good photographs to learn from: add some, or say which are good."
+        )
     record = "".join(f"{copy.relative_to(out).as_posix()}\n" for copy in originals)
     write_atomic(out / RECORD, os.fsencode(record))
     for copy, path in originals.items():
@@ -119,8 +120,8 @@ def sort_photographs(found: Photographs, out: str | Path, leave_out: Collection[
 def too_few(found: Photographs) -> str:
     """Say in a sentence which products have too few good photographs to be learned; "" if none has."""
     good = Counter(one.product for one in found.photographs if one.said == "good")
-    few = sorted({one.product for one in found.photographs if one.product and good[one.product] < LEAST})
-    return f"Left out, for want of {LEAST} good photographs: {', '.join(few)}." if few else ""
+    few = sorted({one.product for one in found.photographs if one.product and good[one.product] < LEAST_IMAGES})
+    return f"Left out, for want of {LEAST_IMAGES} good photographs: {', '.join(few)}." if few else ""
 
 
 def _without_list(folder: Path, paths: Sequence[Path]) -> Photographs:
@@ -197,11 +198,16 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Split a text into its heads, without their letters' case, and its rows, each with its line's number."""
-    lines = _text(path).splitlines()
+    lines = re.split(r"\r\n|\r|\n", _text(path))  # splitlines would split at more
     start = next((i for i, line in enumerate(lines) if line.strip() and not line.lower().startswith("sep=")), 0)
     reader = csv.reader(lines[start:], delimiter=max(";\t,|", key="".join(lines[start : start + 1]).count))
-    heads = [re.sub(r"[\s_]+", " ", head).strip().lower() for head in next(reader, [])]
-    return heads, [(start + reader.line_num, cells) for cells in reader]
+    try:
+        heads = [re.sub(r"[\s_]+", " ", head).strip().lower() for head in next(reader, [])]
+        return heads, [(start + reader.line_num, cells) for cells in reader]
+    except csv.Error as error:
+        if path.suffix.lower() == ".txt":  # no table
+            return [], []
+        raise InputError(f"'{path.name}' cannot be read as a table ({error}): save it as 'CSV UTF-8'.") from error
 
 
 def _place(heads: Sequence[str], name: str) -> int | None:
@@ -245,12 +251,14 @@ def _key(name: str) -> str:
 def _names(files: Sequence[Path]) -> dict[str, Path]:
     """Give each file a name of its own: those of photographs in several folders may be alike."""
     names: dict[str, Path] = {}
+    taken: set[str] = set()  # without letters' case
     for path in files:
         name, number = path.name, 1
-        while name.lower() in {one.lower() for one in names}:
+        while name.lower() in taken:
             number += 1
             name = f"{path.stem}_{number}{path.suffix}"
         names[name] = path
+        taken.add(name.lower())
     return names
 
 
@@ -264,7 +272,7 @@ def _empty(out: Path) -> None:
     """Remove what an earlier call put into a folder."""
     record = out / RECORD
     if record.is_file():
-        for line in os.fsdecode(record.read_bytes()).splitlines():
+        for line in filter(None, os.fsdecode(record.read_bytes()).split("\n")):
             (out / line).unlink(missing_ok=True)
         record.unlink()
     for folder in sorted(out.glob("**/*/"), reverse=True):  # the deepest first

@@ -11,6 +11,7 @@ from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
+from filelock import FileLock
 
 from hvqlib.course.material import results_folder
 from hvqlib.course.results import read_rows
@@ -143,12 +144,17 @@ def _read() -> dict[str, dict[str, Any]]:
 
 
 def _change(part: str, name: str, value: dict[str, Any]) -> None:
-    kept, path = _read(), _path()
-    kept[part] = {**kept[part], name: value}
+    path = _path()
     if path is not None and not _kept:
         try:
-            return write_atomic(path, json.dumps(kept, indent=1, ensure_ascii=False).encode())
-        except RunError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path.with_name(f".{path.name}.lock"), timeout=10):  # two notebooks may be open
+                kept = _read()
+                kept[part] = {**kept[part], name: value}
+                return write_atomic(path, json.dumps(kept, indent=1, ensure_ascii=False).encode())
+        except (RunError, OSError):
             told = "what you predict and measure is kept until this kernel ends. Set HVQ_SCOREBOARD to a file of yours."
             print(f"The scoreboard '{path}' cannot be written: {told}")
+    kept = _read()
+    kept[part] = {**kept[part], name: value}
     _kept.update(kept)

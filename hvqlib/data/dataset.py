@@ -10,6 +10,9 @@ from hvqlib.data.layouts import Sample, recognise
 from hvqlib.data.listing import images, left_out
 from hvqlib.errors import InputError
 
+LEAST_IMAGES = (
+    5  # normal training images of a class; with fewer, how they differ cannot be told, and scores mean nothing
+)
 SHOWN = 5  # files that a message or a table names; `hvq data check` with --json names all
 
 

@@ -40,7 +40,7 @@ class Decoded(NamedTuple):
 
 
 @contextmanager
-def _faults_told(name: str) -> Iterator[None]:
+def faults_told(name: str) -> Iterator[None]:
     """Turn whatever Pillow raises for an image into an InputError."""
     try:
         yield
@@ -63,13 +63,15 @@ def _faults_told(name: str) -> Iterator[None]:
 def decode(source: Source) -> Decoded:
     """Decode one image, whatever its kind; any failure is an InputError."""
     name = name_of(source)
-    with _faults_told(name):
+    with faults_told(name):
         if isinstance(source, Image.Image):
             decoded = _decoded(source, getattr(source, "filename", ""))
         else:
             # Not by its name: Pillow would map some files into memory, and then turns the pixels of TIFF wrongly.
             with open(source, "rb") as file, Image.open(file) as image:
                 decoded = _decoded(image, source)
+    if 0 in decoded.image.size:
+        raise InputError(f"The image '{name}' has no pixels: replace it.")
     if decoded.deep is not None and not decoded.deep.min() >= 0:  # nan too
         raise InputError(f"The image '{name}' has pixels below 0, or that are no numbers: save it with 8 or 16 bits.")
     return decoded
@@ -138,7 +140,7 @@ def pages(path: str | Path) -> int:
 def upright_size(source: Source) -> tuple[int, int]:
     """Read the width and height of an upright image from its header. Raises InputError where it has none."""
     if not isinstance(source, Image.Image):
-        with _faults_told(str(source)), open(source, "rb") as file, Image.open(file) as image:
+        with faults_told(str(source)), open(source, "rb") as file, Image.open(file) as image:
             return upright_size(image)
     width, height = source.size
     if source.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8):

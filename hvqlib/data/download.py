@@ -24,7 +24,7 @@ from urllib.request import BaseHandler, Request, build_opener
 from tqdm.auto import tqdm
 
 from hvqlib.errors import InputError, RunError
-from hvqlib.files import refuse_filled
+from hvqlib.files import refuse_filled, sole_writer
 
 
 class Archive(NamedTuple):
@@ -76,7 +76,12 @@ def download(known: Archive, path: Path) -> None:
     What has come lies in ``path.part``: after a dropped connection, or in the next call, only the rest is asked for.
     """
     part = path.with_name(path.name + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
+    with sole_writer(part.parent, "Another download"):
+        _fetch(path, part, known)
+
+
+def _fetch(path: Path, part: Path, known: Archive) -> None:
+    """Download a known file, of which `part` may hold the beginning, as its only writer."""
     opener, etag, whole, furthest, failures = build_opener(_OnlySafe), "", False, 0, 0
     with part.open("ab") as file:
         while (have := file.tell()) != known.size:

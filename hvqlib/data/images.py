@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from hvqlib.data.decoding import Source, White, decode, eight_bits, name_of, upright_size
+from hvqlib.data.decoding import Source, White, decode, eight_bits, faults_told, name_of, upright_size
 from hvqlib.data.layouts import Sample
 from hvqlib.data.listing import images
 from hvqlib.errors import InputError
@@ -38,7 +38,12 @@ def read_image(source: Picture, white: White = None) -> np.ndarray:
     if decoded.deep is not None and (decoded.deep.ndim == 2 or white is not None):
         grey = eight_bits(decoded, white, name_of(source))
         return np.repeat(grey[:, :, None], 3, axis=2) if grey.ndim == 2 else grey
-    image = decoded.image
+    with faults_told(name_of(source)):
+        return _rgb(decoded.image)
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    """Turn an image into an array (H, W, 3) uint8, what is transparent on white."""
     if image.mode in ("RGBA", "RGBa", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

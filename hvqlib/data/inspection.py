@@ -15,7 +15,7 @@ from scipy import ndimage
 from tqdm.auto import tqdm
 
 from hvqlib.config import Config
-from hvqlib.data.dataset import SHOWN, unused_images
+from hvqlib.data.dataset import LEAST_IMAGES, SHOWN, unused_images
 from hvqlib.data.decoding import common_white, decode, pages, white_for
 from hvqlib.data.findings import FILES, SIDE, finding
 from hvqlib.data.images import check_size, read_marks
@@ -227,6 +227,9 @@ def _saved(lists: dict[str, ClassFiles]) -> list[dict[str, Any]]:
 def _remarks(classes: dict[str, dict[str, Any]], published: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Say what follows from the counts."""
     remarks = []
+    if small := [name for name, one in classes.items() if one["train"] < LEAST_IMAGES]:
+        text = f"Classes with fewer than {LEAST_IMAGES} normal training images: {', '.join(small)}"
+        remarks.append(finding("too few", True, f"{text}; training would stop there: add images."))
     lacking = [name for name, one in classes.items() if not one["test_good"] or not one["test_defective"]]
     if lacking:
         text = "Classes without good or without defective test images: " + ", ".join(lacking)

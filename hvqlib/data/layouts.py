@@ -30,6 +30,7 @@ folders inside them are read too, masks by the same path; a mask directly in gro
 from __future__ import annotations
 
 import csv
+import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -115,7 +116,7 @@ def recognise(root: Path) -> tuple[str, dict[str, Callable[[], ClassFiles]]]:
         layout = "BTAD"
     elif layout == "MVTec AD" and any(_inside(folder, "validation", *GOOD_NAMES) for folder in layouts):
         layout = "MVTec LOCO AD"
-    names = {folder: root.resolve().name if folder == root else folder.name for folder in layouts}
+    names = {folder: Path(os.path.abspath(root)).name if folder == root else folder.name for folder in layouts}
     return layout, {name: partial(read, folder, name) for folder, name in names.items()}
 
 

@@ -90,11 +90,16 @@ def _files(folder: Path, skip: Collection[Path] = ()) -> list[Path]:
     found: list[Path] = []
     if not folder.is_dir():
         return found
+    seen = {folder.resolve(), *folder.resolve().parents}  # links may lead to where the walk has been
     for place, inside, names in os.walk(folder, onerror=_refuse, followlinks=True):
-        top, real = Path(place), Path(place).resolve()
-        kept = (name for name in inside if not name.startswith(HIDDEN) and top / name not in skip)
-        # A link to a folder that it lies in would be followed without an end.
-        inside[:] = [name for name in kept if not real.is_relative_to((top / name).resolve())]
+        top = Path(place)
+        fresh = []
+        for name in sorted(inside):
+            real = (top / name).resolve()
+            if not name.startswith(HIDDEN) and top / name not in skip and real not in seen:
+                fresh.append(name)
+                seen.add(real)
+        inside[:] = fresh
         found += [top / name for name in names if not name.startswith(HIDDEN)]
     return sorted(found)
 

@@ -86,17 +86,20 @@ class Detector:
                 f"{run} was trained on other weights of {config.backbone} than this machine has: train again."
             )
         model = build_model(config, channels, tiling.parts)
-        load_weights(model, tensors, Path(run))
-        guess = ClassCentroids(channels, len(classes))
-        guess.load_state_dict(under_prefix(tensors, "guess."))
-        standardize = Standardize(channels)
-        standardize.load_state_dict(under_prefix(tensors, "standardize."))
+        guess, standardize = ClassCentroids(channels, len(classes)), Standardize(channels)
         reading = Reading(config, channels, tiling.parts)
-        load_weights(reading, tensors, Path(run), "reading.")
+        learned: dict[str, torch.nn.Module] = {
+            "model": model, "guess": guess, "standardize": standardize, "reading": reading
+        }  # fmt: skip
+        for name, module in learned.items():
+            load_weights(module, tensors, Path(run), f"{name}.")
         chosen = pick_device(device)
-        for module in (backbone, standardize, guess, model, reading):
+        for module in (backbone, *learned.values()):
             module.to(chosen).eval()
-        calibration = Calibration(reading.names(model), **under_prefix(tensors, "calibration.")).to(chosen)
+        try:
+            calibration = Calibration(reading.names(model), **under_prefix(tensors, "calibration.")).to(chosen)
+        except TypeError as error:
+            raise InputError(f"{run}/checkpoint.safetensors does not fit its config.json ({error}).") from None
         return cls(config, classes, backbone, standardize, guess, model, reading, calibration, tiling, white)
 
     @property

@@ -86,19 +86,15 @@ class ExportedDetector:
         images: Sequence[Picture],
         class_names: ClassNames = None,
         false_alarm: float | None = None,
-        *,
-        progress: bool = False,
     ) -> list[Prediction]:
         """Judge N images, in their order. Parameters, verdicts and errors are those of `Detector.judge`."""
-        from tqdm.auto import tqdm
-
         rate = self.usual_rate if false_alarm is None else false_alarm
         rank = threshold_rank(rate, self.p_values.tolist(), self.promise)
         thresholds = self.image_mean + self.scores[rank] * self.image_spread
         pixel_thresholds = self.map_mean + self.peaks[rank] * self.map_spread
         given = given_classes(images, class_names, self.classes)
         verdicts = []
-        for image, asked in zip(tqdm(images, unit="image", disable=not progress), given, strict=True):
+        for image, asked in zip(images, given, strict=True):
             feed = {**self._seen(image), "given_class": np.array([asked], np.int64)}
             anomaly_map, score, class_id, spot, picture, far = self.session.run(None, feed)
             c = int(class_id[0])

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
+from scipy.integrate import trapezoid
 
 from hvqlib.errors import InputError
 
@@ -191,7 +192,8 @@ def _pairs(masks: Arrays, maps: Arrays) -> Iterator[tuple[np.ndarray, np.ndarray
 def _auroc(curve: _Curve | None) -> float | None:
     if curve is None:
         return None
-    return float(_area(*curve.bends(curve.true)) / (curve.true[-1] * curve.normal))
+    x, y = curve.bends(curve.true)
+    return float(trapezoid(y, x) / (curve.true[-1] * curve.normal))
 
 
 def _average_precision(curve: _Curve | None) -> float | None:
@@ -217,9 +219,4 @@ def _aupro(curve: _Curve | None, limit: float) -> float | None:
     end = int(np.searchsorted(x, limit))  # the first point at or beyond the limit; x rises to 1
     y[end] = y[end - 1] + (y[end] - y[end - 1]) * (limit - x[end - 1]) / (x[end] - x[end - 1])
     x[end] = limit
-    return float(_area(x[: end + 1], y[: end + 1]) / limit)
-
-
-def _area(x: np.ndarray, y: np.ndarray) -> float:
-    """Under the straight lines between points."""
-    return np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2)
+    return float(trapezoid(y[: end + 1], x[: end + 1]) / limit)

@@ -23,7 +23,7 @@ from hvqlib.data.listing import left_out, reason
 from hvqlib.detector.prediction import Prediction
 from hvqlib.errors import InputError
 from hvqlib.evaluation.figures import heat_map, is_own, save_picture
-from hvqlib.files import write_atomic
+from hvqlib.files import sole_writer, write_atomic
 
 AT_ONCE, PIXELS = 16, 50_000_000  # images, and pixels of theirs, in memory at once
 LONGEST = 180  # bytes of a photograph's name in the names of its pictures; file systems allow 255
@@ -147,10 +147,26 @@ def predict(
     tell : called with each file and its row, or with what is wrong with it, in order.
 
     Of an image of several pages the first is judged, and its row has their number, ``pages``. Raises InputError as
-    `judge` does, and where `out` is a file or holds a scores.json of another make.
+    `judge` does, and where `out` is a file, holds a scores.json of another make, or another call is writing there.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"'{out}' is a file: choose another --out.")
+    detector.judge([], class_name, false_alarm)  # a wrong class or rate is refused before anything is written
+    with sole_writer(out, "Another hvq predict"):
+        return _predict(detector, images, out, class_name, false_alarm, masks, smallest, tell)
+
+
+def _predict(
+    detector: Judge,
+    images: Sequence[Path],
+    out: Path,
+    class_name: str | None,
+    false_alarm: float | None,
+    masks: bool,
+    smallest: int,
+    tell: Callable[[Path, dict[str, Any] | InputError], object],
+) -> tuple[list[dict[str, Any]], list[Path]]:
+    """Judge image files as `predict` does, as the only writer of the folder."""
     kept = Predictions(out)
     judged: list[dict[str, Any]] = []
     unread: list[Path] = []
@@ -176,6 +192,7 @@ def predict(
             row: dict[str, Any] = verdict.row() | {"image": str(path), "heat_map": str(heat)}
             if path.suffix.lower() in OF_PAGES and (number := pages(path)) > 1:
                 row["pages"] = number
+            (out / f"{name}_mask.png").unlink(missing_ok=True)  # of an earlier call
             if masks:
                 mask, boxes = regions(verdict.anomaly_map, verdict.pixel_threshold, picture.shape[:2], smallest)
                 save_picture(out / f"{name}_mask.png", Image.fromarray(mask))
@@ -184,7 +201,6 @@ def predict(
             judged.append(row)
             tell(path, row)
 
-    detector.judge([], class_name, false_alarm)  # a wrong class or rate is refused before anything is written
     try:
         for path in images:
             try:
@@ -218,7 +234,7 @@ def regions(
     large = np.asarray(
         Image.fromarray(anomaly_map.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
     )
-    labels, number = ndimage.label(large > threshold)
+    labels, number = ndimage.label(large > threshold, np.ones((3, 3)))  # corners touch, too
     areas = np.bincount(labels.ravel(), minlength=number + 1)
     found = []
     for i, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):

@@ -1,7 +1,7 @@
 """Move tokens onto prototypes: what that costs, plans of who goes where, the score, the loss.
 
 Everything is batched: B problems at once, each from L tokens to the K prototypes of one class. A plan (B, L, K) says
-how much of each token goes to each prototype. Its rows sum to 1 / L unless `rows` says otherwise, so it sums to 1.
+how much of each token goes to each prototype. Its rows sum to 1 / L, so it sums to 1.
 Sources: Lu et al. 2023, sections 3.3 and 3.4; Peyre and Cuturi, "Computational Optimal Transport", 2019.
 """
 
@@ -50,7 +50,6 @@ def plan(
     kind: str = "conditional",
     *,
     reg: float = 0.1,
-    rows: Tensor | None = None,
     columns: Tensor | None = None,
 ) -> Tensor:
     """Compute a transport plan (B, L, K) for each of B cost matrices, every token by itself.
@@ -61,24 +60,22 @@ def plan(
     kind : "conditional", the softmax over prototypes of log columns - cost / reg; "released", that of -cost / K, for
         a "dot" cost, which is almost uniform.
     reg : temperature of "conditional", above 0, in units of the cost: read it against the cost's scale.
-    rows : (B, L), the mass of each token, summing to 1; uniform when not given.
     columns : (B, K), how much each prototype weighs in "conditional", summing to 1; uniform when not given.
 
     Returns
     -------
-    (B, L, K), 0 or more, finite; its row sums are `rows`. Differentiable in the cost. Raises InputError for an unknown
-    kind, or a temperature that is not above 0.
+    (B, L, K), 0 or more, finite; each of its rows sums to 1 / L. Differentiable in the cost. Raises InputError for an
+    unknown kind, or a temperature that is not above 0.
     """
     if kind not in ("conditional", "released"):
         raise InputError(f'plan is {kind!r}; choose "conditional" or "released".')
     if not reg > 0:
         raise InputError(f"reg ({reg}) must be above 0.")
     batch, tokens, codes = cost.shape
-    a = cost.new_full((batch, tokens), 1 / tokens) if rows is None else rows.to(cost)
     if kind == "released":
-        return a[..., None] * torch.softmax(-cost / codes, -1)
+        return torch.softmax(-cost / codes, -1) * (1 / tokens)
     b = cost.new_full((batch, codes), 1 / codes) if columns is None else columns.to(cost)
-    return a[..., None] * torch.softmax(b.log()[:, None] - cost / reg, -1)
+    return torch.softmax(b.log()[:, None] - cost / reg, -1) * (1 / tokens)
 
 
 def transport_score(cost: Tensor, plan: Tensor) -> Tensor:

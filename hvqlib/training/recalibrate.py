@@ -130,7 +130,8 @@ def add_images(
     name = class_name or old.classes[0]
     if name not in old.classes:
         raise InputError(f"The run knows no class '{name}': choose from {', '.join(old.classes)}.")
-    fresh = [path for path in images if str(path.resolve()) not in set(known.paths)]
+    real = {str(path.resolve()): path for path in images}  # two links may lead to one
+    fresh = [path for file, path in real.items() if file not in set(known.paths)]
     if len(fresh) < 2:
         raise InputError(f"There are {len(fresh)} images that the run does not know yet: give at least two.")
     class_id = old.classes.index(name)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hvqlib import processes
 from hvqlib.config import Config
-from hvqlib.data.dataset import AnomalyDataset
+from hvqlib.data.dataset import LEAST_IMAGES, AnomalyDataset
 from hvqlib.data.decoding import find_white
 from hvqlib.detector.class_guess import ClassCentroids
 from hvqlib.detector.level import held_out
@@ -91,6 +91,10 @@ def train(
         paths = [sample.path for sample in dataset.train]
         white = find_white(paths)
         class_ids = torch.tensor([sample.class_id for sample in dataset.train])
+        numbers = class_ids.bincount().tolist()
+        if few := [f"{dataset.classes[i]} ({n})" for i, n in enumerate(numbers) if n < LEAST_IMAGES]:
+            told = f"Too few normal training images: {', '.join(few)}; a class needs {LEAST_IMAGES}, better 30 or more."
+            raise InputError(told)
         held = held_out(class_ids, config.holdout, config.seed)  # what is fitted never sees these
         tiling = Tiling.measure(config, paths, class_ids, len(dataset.classes), held)
         tiles = tiling.cut(paths)
@@ -110,8 +114,8 @@ def train(
         torch.manual_seed(config.seed)
         model = build_model(config, features.shape[1], tiling.parts).to(chosen)
         if not started and processes.rank() == 0:
-            TrainedOn([str(path.resolve()) for path in paths], class_ids.tolist(), held.tolist()).write(out)
-            write_run(out, *description)  # the last: from now on the run has begun
+            write_run(out, *description)  # from now on the run has begun
+        listed = TrainedOn([str(path.resolve()) for path in paths], class_ids.tolist(), held.tolist())
         guess = ClassCentroids(features.shape[1], len(dataset.classes))
         guess.fit(features, class_ids, held, tiles)
         extra = with_prefix("standardize", standardize) | with_prefix("guess", guess)
@@ -124,8 +128,11 @@ def train(
             return with_prefix("reading", reading) | normal
 
         if not isinstance(model, HVQTrans):
+            if (out / "checkpoint.safetensors").exists() and not (out / "images.json").exists():
+                raise InputError(f"{out} is an exported run, which trains no further: choose another --out.")
             model.fit(seen, shown)
             if processes.rank() == 0:
+                listed.write(out)
                 tensors = with_prefix("model", model) | extra | calibrate()
                 write_checkpoint(out, tensors, {"step": 1, "seconds": time.monotonic() - began, "done": True})
         else:
@@ -134,6 +141,8 @@ def train(
                 loop.restore()
             else:
                 loop.start_codebooks()
+            if processes.rank() == 0:
+                listed.write(out)  # restoring has made sure that the images are still those trained on
             loop.run(progress and processes.rank() == 0, watch or (lambda *_: False))
     processes.wait()
     processes.leave_at_exit()

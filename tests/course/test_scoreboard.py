@@ -1,6 +1,8 @@
 """Predictions and measurements of a reader are kept and shown."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -90,3 +92,14 @@ def test_where_the_file_cannot_be_written_it_is_said_once_and_kept_for_the_kerne
     assert said[-1] == "Your prediction: 0.40. Measured: 0.71"
     assert len([line for line in said if "cannot be written" in line and "Set HVQ_SCOREBOARD" in line]) == 1
     assert "yours: mine" in board.scoreboard("02").data and "Predictions kept: 1" in board.scoreboard("02").data
+
+
+def test_two_notebooks_lose_nothing_of_each_other(own):
+    code = """if True:
+        import sys
+        from hvqlib.course import scoreboard
+        for i in range(40):
+            scoreboard._change("predictions", sys.argv[1] + str(i), {})"""
+    others = [subprocess.Popen([sys.executable, "-c", code, name]) for name in "ab"]
+    assert [other.wait(120) for other in others] == [0, 0]
+    assert len(json.loads(own.read_text())["predictions"]) == 80

@@ -132,3 +132,14 @@ def test_a_folder_with_something_else_is_left_alone(build: ModuleType, tmp_path:
     with pytest.raises(SystemExit, match="holds something else"):
         script("build_site").main(tmp_path)
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_site_and_slides_show_the_answers_that_a_prediction_offers(build: ModuleType) -> None:
+    site = script("build_site")
+    for page in sorted(NOTEBOOKS.glob("**/*.ipynb")):
+        for cell in json.loads(page.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "code" and re.search(r"\bpredict\([^)]*options=", source):
+                question, answers = build.prediction(source)
+                assert question and len(answers) >= 2, (page.stem, cell["id"])
+                assert site.html.escape(" / ".join(answers)) in site.widget(source)

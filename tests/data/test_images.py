@@ -228,6 +228,10 @@ def test_an_image_in_memory_is_read_as_its_file_is(tmp_path):
     deep = Image.fromarray(np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000)
     deep.save(tmp_path / "deep.png")
     assert np.array_equal(read_image(deep), read_image(tmp_path / "deep.png"))
+    with pytest.raises(InputError, match="'in memory' has no pixels"):
+        read_image(Image.new("RGB", (0, 5)))
+    with pytest.raises(InputError, match="'in memory' cannot be read"):
+        read_image(Image.new("La", (4, 5)))
     with pytest.raises(InputError, match="'in memory' has pixels below 0"):
         read_image(Image.fromarray(np.full((3, 4), -1, np.float32)))
 

@@ -36,9 +36,9 @@ def mark(path: Path, share: float = 0.5, shape: tuple[int, int] = (6, 8)) -> Pat
 def root(tmp_path) -> Path:
     """Two classes without anything amiss; every image differs."""
     root = tmp_path / "parts"
-    for i in range(3):
+    for i in range(5):
         save(root / f"bolt/train/good/{i}.png", i)
-        save(root / f"washer/train/good/{i}.png", 10 + i, (6 + i, 9, 3))
+        save(root / f"washer/train/good/{i}.png", 10 + i, (6 + i % 3, 9, 3))
     for i, name in enumerate(("good/0", "good/1", "dent/0", "rust/0", "rust/1")):
         save(root / f"bolt/test/{name}.png", 20 + i)
         save(root / f"washer/test/{name}.png", 30 + i)
@@ -62,7 +62,7 @@ def test_counts_and_sizes(root):
     report = inspect(root)
     assert report["layout"] == "MVTec AD" and report["usable"]
     assert report["findings"] == [] and report["published"] is None
-    counts = {"train": 3, "test_good": 2, "test_defective": {"dent": 1, "rust": 2}}
+    counts = {"train": 5, "test_good": 2, "test_defective": {"dent": 1, "rust": 2}}
     assert report["classes"] == {
         "bolt": counts | {"masks": 3, "width": [8, 8], "height": [6, 6]},
         "washer": counts | {"masks": 0, "width": [8, 9], "height": [6, 8]},
@@ -76,7 +76,7 @@ def test_images_that_cannot_be_read(root):
         (root / f"{name}.png").write_bytes(b"no image")
     report = inspect(root)
     assert kinds(report) == [("image", True, 2)] and not report["usable"]
-    assert report["classes"]["bolt"]["train"] == 3  # as listed
+    assert report["classes"]["bolt"]["train"] == 5  # as listed
     assert "Problem: Images that cannot be read: 2;" in report_table(report) and "good/1.png" in report_table(report)
 
 
@@ -335,3 +335,11 @@ def test_classes_saved_in_two_ways_are_named(tmp_path):
         one["sentence"] for one in inspect_folder(tmp_path, progress=False)["findings"] if one["kind"] == "saved"
     ]
     assert told.startswith("Classes saved partly as JPEG and partly without loss: mixed;")
+
+
+def test_classes_of_too_few_images_cannot_be_used(root):
+    for path in sorted((root / "bolt/train/good").iterdir())[4:]:
+        path.unlink()
+    report = inspect(root)
+    assert kinds(report) == [("too few", True, 0)] and not report["usable"]
+    assert "training images: bolt; training would stop there" in report["findings"][0]["sentence"]

@@ -298,3 +298,9 @@ def test_classes_may_be_called_good_and_ok(tmp_path):
     for name in ("good", "ok"):
         save(tmp_path / f"{name}/train/good/0.png")
     assert name_of(tmp_path) == "MVTec AD" and load_dataset(tmp_path).classes == ("good", "ok")
+
+
+def test_a_class_folder_reached_by_a_link_bears_the_links_name(tmp_path):
+    save(tmp_path / "v2/train/good/0.png")
+    (tmp_path / "bottle").symlink_to("v2")
+    assert load_dataset(tmp_path / "bottle").classes == ("bottle",)

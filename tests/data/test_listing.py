@@ -116,3 +116,11 @@ def test_heif_is_read_where_its_package_is():
         assert not installed
     else:
         assert installed
+
+
+def test_links_among_folders_list_each_file_once(tmp_path):
+    for name in "abcd":
+        save(tmp_path / name / "0.png")
+        for other in set("abcd") - {name}:
+            (tmp_path / name / other).symlink_to(tmp_path / other)
+    assert len({path.resolve() for path in images(tmp_path)}) == len(images(tmp_path)) == 4

@@ -13,6 +13,7 @@ from scipy import ndimage
 from hvqlib.detector.prediction import Prediction
 from hvqlib.errors import InputError
 from hvqlib.evaluation.predictions import LONGEST, photographs, predict, regions
+from hvqlib.files import sole_writer
 
 
 class Brightness:
@@ -222,3 +223,23 @@ def test_a_file_is_no_folder_to_write_to(tmp_path):
     (tmp_path / "taken").touch()
     with pytest.raises(InputError, match="taken' is a file: choose another --out"):
         judge([save(tmp_path / "a.png")], tmp_path / "taken")
+
+
+def test_two_calls_do_not_write_into_one_folder(tmp_path):
+    paths = [save(tmp_path / "a.png")]
+    with sole_writer(tmp_path / "out"), pytest.raises(InputError, match="Another hvq predict is writing"):
+        judge(paths, tmp_path / "out")
+    judge(paths, tmp_path / "out")
+    assert sorted(os.listdir(tmp_path / "out")) == ["a_heatmap.png", "scores.csv", "scores.json"]
+
+
+def test_a_mask_of_an_earlier_call_does_not_stay(tmp_path):
+    paths = [save(tmp_path / "a.png", 200)]
+    judge(paths, tmp_path / "out", masks=True)
+    rows, _ = judge(paths, tmp_path / "out")
+    assert "mask" not in rows[0] and not (tmp_path / "out/a_mask.png").exists()
+
+
+def test_pixels_that_touch_at_corners_are_one_region():
+    mask, found = regions(np.eye(8), 0.5, (8, 8), 2)
+    assert mask.sum() == 8 and [region["area"] for region in found] == [8]

@@ -144,3 +144,10 @@ def test_images_that_came_later_are_not_taken_out_of_what_never_saw_them(method,
     plain = torch.linalg.vector_norm(detector.model.measure(features, ids)[0], dim=1)  # as of images never seen
     same = (signals["residual"] - plain).abs().amax((1, 2)) < 1e-4
     assert same[~learned].all() and not same[learned].any()
+
+
+def test_one_new_image_by_two_links_is_one(made, tmp_path):
+    _, run = made
+    fresh = draw(tmp_path / "more", 2, 1)
+    (tmp_path / "again.png").symlink_to(fresh[0])
+    assert add_images(run, [*fresh, tmp_path / "again.png"], None, tmp_path / "new")["new"] == 2

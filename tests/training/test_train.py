@@ -1,9 +1,12 @@
 """Resuming to the bit, the clock, a loss that explodes, and everything a run folder may hold already."""
 
+import shutil
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,9 +15,11 @@ from PIL import Image
 
 from hvqlib.data.dataset import load_dataset
 from hvqlib.detector.detector import Detector
-from hvqlib.detector.run_folder import read_checkpoint
+from hvqlib.detector.run_folder import export, read_checkpoint
 from hvqlib.errors import InputError, RunError
 from hvqlib.model.hvq_trans import HVQTrans
+from hvqlib.rivals.place_mean import PlaceMean
+from hvqlib.training.recalibrate import TrainedOn
 from hvqlib.training.train import train
 
 
@@ -148,8 +153,6 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(small_data, small_config, 
 
 
 def test_changed_training_images_are_noticed_on_resume(small_data, small_config, tmp_path):
-    import shutil
-
     shutil.copytree(small_data, tmp_path / "data")
     trained(small_config, tmp_path / "data", tmp_path / "run")
     (tmp_path / "data/cloth/train/good/000.png").unlink()
@@ -212,3 +215,34 @@ def test_predictions_read_12_bits_as_the_training_did(small_data, small_config, 
     with pytest.raises(InputError, match="brightest pixels"):
         Image.fromarray(np.full((8, 8), 5000, np.uint16)).save(deep / "cloth/train/good/bright.tif")
         trained(config, deep, tmp_path / "run/deep", resume=True)
+
+
+@pytest.mark.parametrize("method", ["hvq", "place"])
+def test_images_added_before_the_first_checkpoint_are_listed(small_data, small_config, tmp_path, monkeypatch, method):
+    shutil.copytree(small_data, tmp_path / "data")
+    config, learn = replace(small_config, method=method), HVQTrans if method == "hvq" else PlaceMean
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(learn, "forward" if method == "hvq" else "fit", Mock(side_effect=KeyboardInterrupt))
+        trained(config, tmp_path / "data", tmp_path / "run")
+    shutil.copy(tmp_path / "data/cloth/train/good/000.png", tmp_path / "data/cloth/train/good/999.png")
+    trained(config, tmp_path / "data", tmp_path / "run", resume=True)
+    listed = [Path(path).name for path in TrainedOn.read(tmp_path / "run").paths]
+    assert len(listed) == len(load_dataset(tmp_path / "data").train) and "999.png" in listed
+
+
+def test_an_exported_rival_is_not_trained_over(small_data, small_config, tmp_path):
+    config = replace(small_config, method="place")
+    trained(config, small_data, tmp_path / "run")
+    export(tmp_path / "run", tmp_path / "small")
+    before = (tmp_path / "small/checkpoint.safetensors").read_bytes()
+    with pytest.raises(InputError, match="exported run"):
+        trained(config, small_data, tmp_path / "small", resume=True)
+    assert (tmp_path / "small/checkpoint.safetensors").read_bytes() == before
+
+
+def test_classes_of_too_few_images_are_named(small_data, small_config, tmp_path):
+    shutil.copytree(small_data, tmp_path / "data")
+    for path in sorted((tmp_path / "data/cloth/train/good").iterdir())[4:]:
+        path.unlink()
+    with pytest.raises(InputError, match=r"Too few normal training images: cloth \(4\); a class needs 5"):
+        trained(small_config, tmp_path / "data", tmp_path / "run")

@@ -40,13 +40,11 @@ def blur(a: Array, sigma: float | Pair) -> Array:
     return ndimage.gaussian_filter(a, (*np.broadcast_to(sigma, 2), 0)[: a.ndim], mode="mirror", truncate=3.0)
 
 
-def noise(random: Random, sigma: float | Pair, octaves: int = 1) -> Array:
-    """Draw smooth noise (256, 256), mean 0 and deviation 1; each octave is half as wide and half as strong."""
-    total = np.zeros((SIZE, SIZE))
-    for octave in range(octaves):
-        layer = blur(random.standard_normal((SIZE, SIZE)), np.asarray(sigma, float) / 2**octave)
-        total += layer / (layer.std() + 1e-12) / 2**octave
-    return (total - total.mean()) / (total.std() + 1e-12)
+def noise(random: Random, sigma: float | Pair) -> Array:
+    """Draw noise (256, 256), smooth over `sigma` pixels, mean 0 and deviation 1."""
+    layer = blur(random.standard_normal((SIZE, SIZE)), sigma)
+    layer = layer / (layer.std() + 1e-12)
+    return (layer - layer.mean()) / (layer.std() + 1e-12)
 
 
 def clouds(random: Random, size: float | Pair) -> Array:

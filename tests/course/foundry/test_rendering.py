@@ -21,8 +21,8 @@ def test_light_is_one_on_the_flat_and_brighter_towards_the_lamp():
 
 
 def test_noise_is_standardised_smooth_and_of_its_seed():
-    a, b = rendering.noise(shapes.Random(1), 4, 2), rendering.noise(shapes.Random(1), 4, 2)
-    assert np.array_equal(a, b) and not np.array_equal(a, rendering.noise(shapes.Random(2), 4, 2))
+    a, b = rendering.noise(shapes.Random(1), 4), rendering.noise(shapes.Random(1), 4)
+    assert np.array_equal(a, b) and not np.array_equal(a, rendering.noise(shapes.Random(2), 4))
     assert a.mean() == pytest.approx(0, abs=1e-9) and a.std() == pytest.approx(1)
     assert np.abs(np.diff(a)).mean() < 0.3
 
