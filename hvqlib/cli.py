@@ -53,7 +53,8 @@ def _course(options: argparse.Namespace) -> None:
         from hvqlib.course import marking
 
         marks: list[marking.Mark] = []
-        marking.write(marks, options.out)  # where it cannot be written, nobody's work is run in vain
+        if options.out.is_dir():
+            raise InputError(f"'{options.out}' is a folder: name a file for the table with --out.")
         for one in marking.mark(options.folders, options.minutes):
             marks.append(one)
             marking.write(marks, options.out)

@@ -136,6 +136,11 @@ def another_class() -> None:
     shutil.copytree("data/cloth", "data/tile")
 
 
+def four_images() -> None:
+    for path in sorted(Path(GOOD).parent.iterdir())[4:]:
+        path.unlink()
+
+
 def no_tests() -> None:
     for folder in ("cloth/test", "cloth/ground_truth", "stone/test"):
         shutil.rmtree(f"data/{folder}")
@@ -160,6 +165,7 @@ FAULTS: tuple[tuple[str, Callable[[], None], str, int, str], ...] = (
     ("no data folder", remove("data"), TRAIN, 2, "'data' is not a folder"),
     ("a data folder without classes", lambda: (remove("data")(), Path("data").mkdir()), TRAIN, 2, "No class found"),
     ("a class without training images", remove("data/cloth/train/good"), TRAIN, 2, "no images in"),
+    ("a class of four training images", four_images, TRAIN, 2, "a class needs 5"),
     ("a training image that is no image", write(GOOD, "text"), TRAIN, 2, "000.png' cannot be read"),
     ("an empty training image", write(GOOD), TRAIN, 2, "000.png' cannot be read"),
     ("a training image cut short", cut(GOOD, 0.6), TRAIN, 2, "000.png' cannot be read"),

@@ -142,11 +142,11 @@ def make_mvtec(root: Path, names: list[str], per_class: int) -> None:
 
 def test_published_counts(tmp_path, monkeypatch):
     names = NAMES["MVTec AD"].split()
-    make_mvtec(tmp_path, names[:7], 2)  # less than half of the classes: could be anyone's
+    make_mvtec(tmp_path, names[:7], 5)  # less than half of the classes: could be anyone's
     assert inspect(tmp_path)["published"] is None
-    make_mvtec(tmp_path, names[7:14], 2)
+    make_mvtec(tmp_path, names[7:14], 5)
     report = inspect(tmp_path)
-    assert report["published"]["found"] == {"classes": 14, "train": 28, "test good": 0, "test defective": 0}
+    assert report["published"]["found"] == {"classes": 14, "train": 70, "test good": 0, "test defective": 0}
     assert report["usable"] and [f["kind"] for f in report["findings"]] == ["test", "published"]
     assert "train 3,629" in report["findings"][1]["sentence"]
     monkeypatch.setitem(PUBLISHED, "MVTec AD", report["published"]["found"])
@@ -156,14 +156,14 @@ def test_published_counts(tmp_path, monkeypatch):
 
 def test_a_mask_that_visas_table_does_not_name(tmp_path):
     rows = ["object,split,label,image,mask"]
-    for i, (split, label) in enumerate([("train", "normal"), ("test", "normal"), ("test", "anomaly")] * 2):
+    for i, (split, label) in enumerate([("train", "normal"), ("test", "normal"), ("test", "anomaly")] * 5):
         image = save(tmp_path / f"nut/Data/Images/{i}.JPG", i)
         mask = mark(tmp_path / "nut/Data/Masks/2.png") if i == 2 else None
         rows.append(f"nut,{split},{label},{image.relative_to(tmp_path)},{mask.relative_to(tmp_path) if mask else ''}")
     (tmp_path / "split_csv").mkdir()
     (tmp_path / "split_csv/1cls.csv").write_text("\n".join(rows))
     report = inspect(tmp_path)
-    assert report["layout"] == "VisA" and kinds(report) == [("no mask", True, 1)]
+    assert report["layout"] == "VisA" and kinds(report) == [("no mask", True, 4)]
     assert report["classes"]["nut"]["masks"] == 1
 
 
@@ -219,8 +219,8 @@ def test_folders_read_as_good_under_another_name(root):
 
 
 def test_classes_called_good_and_ok_are_not_remarked(tmp_path):
-    for i, name in enumerate(("good", "ok")):
-        save(tmp_path / f"{name}/train/good/0.png", i)
+    for i, name in enumerate(("good", "ok") * 5):
+        save(tmp_path / f"{name}/train/good/{i}.png", i)
     assert [kind for kind, *_ in kinds(inspect(tmp_path))] == ["test"]
 
 
@@ -303,7 +303,7 @@ def test_why_the_first_image_cannot_be_read_is_said(root):
 
 def test_how_many_images_a_rate_needs(root):
     (few,) = inspect_folder(root, progress=False)["findings"]
-    assert few["kind"] == "few" and "6 normal training images can promise no" in few["sentence"]
+    assert few["kind"] == "few" and "10 normal training images can promise no" in few["sentence"]
     assert "rate below 55 %: 5 % needs 153 of each of the 2 classes" in few["sentence"]
 
 
