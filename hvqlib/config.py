@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from hvqlib.errors import InputError
 
+KINDS = {int: (Integral, "a whole number"), float: (Real, "a number"), bool: (bool, "True or False")}
 BELOW_ONE = math.nextafter(1, 0)
 RANGES = {  # lowest and highest of the other settings, and whether the lowest may be
     **dict.fromkeys(("dropout", "bottleneck", "decay", "holdout"), (0, BELOW_ONE, True)),
@@ -101,6 +103,9 @@ class Config:
             allowed = get_args(hint) if get_origin(hint) is Literal else ()
             if allowed and getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
+            kind, words = KINDS.get(hint, (object, ""))
+            if not isinstance(getattr(self, name), kind) or isinstance(getattr(self, name), bool) != (hint is bool):
+                raise InputError(f"{name} is {getattr(self, name)!r}; it must be {words}.")
         sizes = ("image_size", "grid", "width", "heads", "feedforward", "layers", "codes", "batch_size")
         for name in (*sizes, "bank", "components", "rank", "transport_every"):
             if getattr(self, name) < 1:
