@@ -9,8 +9,6 @@ hvq: 0 done; 2 bad input, said in one sentence; 1 a run that failed through no f
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import shlex
 import sys
@@ -26,7 +24,7 @@ from typing import Protocol
 
 import torch
 
-from benchmarks.measure import PeakMemory, commit, processor_name
+from benchmarks.measure import PeakMemory, append_rows, commit, processor_name
 from hvqlib import __version__
 from hvqlib.cli_options import Parser
 from hvqlib.config import Config
@@ -39,7 +37,7 @@ from hvqlib.detector.run_folder import METHODS, read_checkpoint
 from hvqlib.errors import InputError, exit_status
 from hvqlib.evaluation.evaluate import Evaluation, evaluate
 from hvqlib.features.extraction import features_of_images
-from hvqlib.files import data_folder, write_atomic
+from hvqlib.files import data_folder
 from hvqlib.rivals.rival import Rival
 from hvqlib.training.recalibrate import recalibrate
 from hvqlib.training.train import train
@@ -163,21 +161,12 @@ def ablate(
         runs = [pool.submit(_run, name, arms[name], *job, *given) for name, *job in jobs]
         for i, run in enumerate(as_completed(runs), 1):
             rows = run.result()
-            append(out, rows, columns)
+            append_rows(out, columns, rows)
             first = rows[0]
             print(f"{i}/{len(jobs)} {first['variant']}, {first['steps']} steps, seed {first['seed']}: image AUROC "
                   f"{first['image_auroc']}, pixel AUROC {first['pixel_auroc']}, {first['cpu_seconds']} s",
                   file=sys.stderr)  # fmt: skip
     return len(jobs)
-
-
-def append(path: Path, rows: Sequence[dict], columns: Sequence[str] = COLUMNS) -> None:
-    """Append rows to a csv, which is complete at any moment."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows([*read_rows(path, columns), *rows])
-    write_atomic(path, text.getvalue().encode())
 
 
 def _run(

@@ -37,7 +37,7 @@ from uuid import uuid4
 import psutil
 import websocket
 
-from benchmarks.measure import append_rows, commit, processor_name
+from benchmarks.measure import commit, processor_name, write_rows
 from benchmarks.path_times import PAGE, linked, tables
 from hvqlib.course.copies import copy_course
 
@@ -223,8 +223,7 @@ def main() -> None:
         print(row, flush=True)
         kept.append(row)
     kept.sort(key=lambda row: (str(row["path"]), int(str(row["students"])), int(str(row["part"]))))
-    options.csv.unlink(missing_ok=True)
-    append_rows(options.csv, FIELDS, kept)
+    write_rows(options.csv, FIELDS, kept)
 
 
 if __name__ == "__main__":

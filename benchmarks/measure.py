@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import platform
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 
 import hvqlib
+from hvqlib.course.results import read_rows
+from hvqlib.files import write_atomic
 
 
 class PeakMemory:
@@ -141,11 +144,15 @@ def _output(*command: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Write a csv file, whole or not at all."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(path, text.getvalue().encode())
+
+
 def append_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Add rows to a csv file, below its header, which a new file gets first."""
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
+    """Add rows to a csv file, which is complete at any moment. Raises InputError where it has other columns."""
+    write_rows(path, columns, [*read_rows(path, columns), *rows])

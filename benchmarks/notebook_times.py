@@ -21,7 +21,7 @@ import psutil
 import torch
 from nbclient import NotebookClient
 
-from benchmarks.measure import commit, processor_name
+from benchmarks.measure import commit, processor_name, write_rows
 
 ROOT = Path(__file__).parents[1]
 FIELDS = ["notebook", "seconds", "machine", "commit", "date"]
@@ -88,10 +88,7 @@ def write(path: Path, fields: list[str], values: list[object]) -> None:
     row = dict(zip(fields, values, strict=True))
     rows[row["notebook"]] = row
     rows = {name: row for name, row in sorted(rows.items()) if (ROOT / "notebooks" / name).exists()}
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fields)
-        writer.writeheader()
-        writer.writerows(rows.values())
+    write_rows(path, fields, rows.values())
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from typing import NamedTuple
 import nbformat
 from nbclient import NotebookClient
 
-from benchmarks.measure import append_rows, commit, processor_name
+from benchmarks.measure import commit, processor_name, write_rows
 from hvqlib.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -264,8 +264,7 @@ def main() -> None:
         print(f"{name}: planned {sum(int(row['minutes']) for row in rows)}, counted {all_of:.1f}")
     order = {name: number for number, name in enumerate(every)}
     kept = sorted((row for row in kept if row["path"] in order), key=lambda row: order[row["path"]])
-    options.csv.unlink(missing_ok=True)
-    append_rows(options.csv, FIELDS, kept)
+    write_rows(options.csv, FIELDS, kept)
 
 
 if __name__ == "__main__":

@@ -25,11 +25,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.ablate import Parser, append, numbers, rounded, scores_json
-from benchmarks.measure import PeakMemory, commit, processor_name
+from benchmarks.ablate import Parser, numbers, rounded, scores_json
+from benchmarks.measure import PeakMemory, append_rows, commit, processor_name
 from hvqlib import __version__
 from hvqlib.config import Config
-from hvqlib.course.results import KEY, read_rows
+from hvqlib.course.results import COLUMNS, KEY, read_rows
 from hvqlib.data.dataset import AnomalyDataset, load_dataset
 from hvqlib.data.images import read_image, read_mask
 from hvqlib.errors import InputError, exit_status
@@ -113,7 +113,7 @@ def peers(
         words = (
             f"python -m benchmarks.peers --data {shlex.quote(Path(data).as_posix())} --methods {name} --seeds {seed}"
         )
-        append(out, [{**row, "data": Path(data).name, "command": f"{words}  # anomalib {installed}"}])
+        append_rows(out, COLUMNS, [{**row, "data": Path(data).name, "command": f"{words}  # anomalib {installed}"}])
         print(f"{row['variant']}, seed {seed}: image AUROC {row['image_auroc']}, pixel AUROC {row['pixel_auroc']}, "
               f"{row['cpu_seconds']} s", file=sys.stderr)  # fmt: skip
     return len(jobs)

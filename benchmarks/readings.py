@@ -8,7 +8,6 @@ Reads the test images' labels, so it explains a choice; it must not make one.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.measure import commit, processor_name
+from benchmarks.measure import append_rows, commit, processor_name
 from hvqlib.data.dataset import AnomalyDataset, load_dataset
 from hvqlib.data.images import read_mask
 from hvqlib.data.layouts import Sample
@@ -136,21 +135,15 @@ def main() -> None:
     options.add_argument("--cache", type=Path, default=Path("data/cache"))
     given = options.parse_args()
     run = Run(Detector.load(given.run, "cpu"), load_dataset(given.data), given.cache)
-    new = not given.out.exists()
-    with given.out.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        for name, maps, scores in readings(run):
-            metrics = run.judge(maps, scores)
-            row = {metric: rounded(metrics[metric]) for metric in ("image_auroc", "pixel_auroc", "aupro")}
-            writer.writerow({
-                "data": given.data.name, "seed": run.config.seed, "steps": run.config.steps, "reading": name, **row,
-                "machine": processor_name(), "commit": commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-                "command": f"python -m benchmarks.readings --run {given.run.as_posix()} --data {given.data.as_posix()}",
-            })  # fmt: skip
-            file.flush()
-            print(f"{name:60}", *("   n/a" if value is None else f"{100 * value:6.2f}" for value in row.values()))
+    for name, maps, scores in readings(run):
+        metrics = run.judge(maps, scores)
+        row = {metric: rounded(metrics[metric]) for metric in ("image_auroc", "pixel_auroc", "aupro")}
+        append_rows(given.out, COLUMNS, [{
+            "data": given.data.name, "seed": run.config.seed, "steps": run.config.steps, "reading": name, **row,
+            "machine": processor_name(), "commit": commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+            "command": f"python -m benchmarks.readings --run {given.run.as_posix()} --data {given.data.as_posix()}",
+        }])  # fmt: skip
+        print(f"{name:60}", *("   n/a" if value is None else f"{100 * value:6.2f}" for value in row.values()))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import pytest
 import hvqlib
 from benchmarks import measure
 from benchmarks.measure import PeakMemory, commit, cost, processor_name, resident_memory
+from hvqlib.errors import InputError
 
 LIBRARY = Path(hvqlib.__file__).parent
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here to compare with")
@@ -166,3 +167,11 @@ if __name__ == "__main__":
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"trained": 1, "rows": "a.csv"}
     assert ",unknown," in (tmp_path / "a.csv").read_text(encoding="utf-8")
+
+
+def test_rows_are_added_below_their_own_columns_alone(tmp_path: Path) -> None:
+    measure.append_rows(tmp_path / "a.csv", ("x", "y"), [{"x": 1, "y": "ü"}])
+    measure.append_rows(tmp_path / "a.csv", ("x", "y"), [{"x": 2, "y": ""}])
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == "x,y\n1,ü\n2,\n"
+    with pytest.raises(InputError, match="other columns"):
+        measure.append_rows(tmp_path / "a.csv", ("x", "z", "y"), [{"x": 1}])

@@ -17,7 +17,7 @@ from hvqlib.training.train import train
 
 def test_pictures_are_nearer_to_their_image_than_the_mean_image_is_and_load_again(small_data, small_config, tmp_path):
     dataset = load_dataset(small_data, ["stone"])
-    dataset = replace(dataset, train=dataset.train[:3])
+    dataset = replace(dataset, train=dataset.train[:5])
     config = replace(small_config, method="knn", score="residual", grid=14, bank=100)
     detector = Detector.load(train(config, dataset, tmp_path / "run", progress=False))
     out = tmp_path / "pictures.safetensors"
