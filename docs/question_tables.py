@@ -202,7 +202,7 @@ def correlation(arms: Iterable[tuple[str, int]]) -> tuple[int, str]:
 
 
 WIDE = tuple((copying_arm(width, method), steps) for steps in LENGTHS for width in WIDTHS for method in NETWORKS)
-SMALL = tuple((f"{number} nearest", 900) for number in CODES)
+SMALL = tuple((f"{number} nearest", 900) for number in CODES if number != 512)  # which is in WIDE
 
 
 def correlations() -> str:

@@ -141,29 +141,36 @@ def test_the_pages_say_what_the_rows_say_of_copying(rows, tables):
     def survival(arm, steps):
         return f"{one(copied(rows, arm, 'survival', steps)):.2f}"
 
+    def listed(found):
+        return f"{', '.join(found[:-1])} and {found[-1]}"
+
+    widths = (32, 64, 128)  # wider ones learned no more than a mean
     twin, own = (
-        [survival(copying_arm(width, network), 1000) for width in (32, 64, 128)]
-        for network in ("continuous", "quantised")
+        [survival(copying_arm(width, network), 1000) for width in widths] for network in ("continuous", "quantised")
     )
-    assert f"lets {twin[0]}, {twin[1]} and {twin[2]} of a defect through" in report
-    assert f"HVQ-Trans {own[0]}, {own[1]} and {own[2]}" in report
+    assert f"lets {listed(twin)} of a defect through as it gets wider, HVQ-Trans {listed(own)}." in report
     assert f"lets {twin[2]} of a defect through, HVQ-Trans {own[2]}" in page
-    assert ", ".join(twin) in notebook and f"a quarter through, {own[0]} to {own[2]}" in notebook
-    ahead = points(rows, "foundry", "width 128 quantised", "width 128 continuous", 1000)
-    assert f"ahead by {ahead}" in report
-    few = [survival(f"{codes} nearest", 900) for codes in (4, 16, 64, 256, 512)]
-    assert "{}, {}, {}, {} and {} of a defect".format(*few) in report
-    assert "survival is {}, {}, {}, {} and {}".format(*few) in page
-    found = [f"{one(copied(rows, f'{codes} nearest', 'image_auroc')):.1f}" for codes in (4, 16, 64, 256, 512)]
-    assert "({}, {}, {}, {} and {} image AUROC".format(*found) in report
-    start, end = ahead.split("[")[1].strip("]").split(", ")
-    assert f"from {start.strip('+')} to {end.strip('+')}. So" in notebook
+    assert listed(twin) in notebook and f"{min(own)} to {max(own)}" in notebook
+    residuals = [one(copied(rows, arm, "normal", 1000)) for arm in ("width 128 quantised", "width 32 continuous")]
+    assert "({:.2f} for HVQ-Trans of width 128, {:.2f} for the twin of width 32)".format(*residuals) in report
+    assert f"of width 32) survival is {own[2]} and {twin[0]}" in report
+    arms = [(copying_arm(width, "quantised"), copying_arm(width, "continuous")) for width in widths]
+    ahead = [points(rows, "foundry", *pair, 1000) for pair in arms]
+    length = [points(rows, "foundry", *(f"{arm}, by length, no picture" for arm in pair), 1000) for pair in arms]
+    assert f"by {listed(ahead)} points of image AUROC at widths" in report
+    assert f"by length by {listed([told.split()[0] for told in length])}." in report
+    lost = points(rows, "foundry", "width 64 continuous", "width 128 continuous", 1000).replace("+", "").split(" ", 1)
+    assert f"The twin loses {lost[0]} points {lost[1]} from width 64 to 128" in report
+    codes = (4, 16, 64, 256, 512, 1024)
+    few = [survival(f"{number} nearest", 900) for number in codes]
+    assert f"codes let {listed(few)} of a defect through" in report and f"survival is {listed(few)}" in page
+    found = [f"{one(copied(rows, f'{number} nearest', 'image_auroc')):.1f}" for number in codes]
+    assert f"({listed(found)} image AUROC" in report
     (wide, of_wide), (every, of_every) = map(tables.correlation, (tables.WIDE, tables.WIDE + tables.SMALL))
-    assert (wide, every) == (8, 13)  # the pages say it in words
     of_wide, of_every = (text.replace("-", "−") for text in (of_wide, of_every))
-    value, interval = of_wide.split(" ", 1)
-    assert f"correlated by {value} (Spearman, {interval} over networks)" in report and f"it is {of_wide}" in page
-    assert f"correlation is {of_every}" in report and f"correlated by {of_every} (Spearman" in page
+    assert f"all {every} networks of this section" in report and f"correlation {of_every.split()[0]}; over" in report
+    assert f"the {wide} of the upper row {of_wide.split()[0]}," in report
+    assert f"are correlated by {of_every} (Spearman" in page and f"it is {of_wide}" in page
 
 
 def test_the_correlation_is_that_of_a_loop(tables, rows):

@@ -35,6 +35,7 @@ NETWORKS = {
 WIDTHS = (32, 64, 128, 256)
 CODES = (4, 16, 64, 256, 512, 1024, 2048, 4096)
 TICKS = (4, 16, 64, 512, 4096)
+OF_A_MEAN = 9.0  # residual of normal places, on foundry, above which a network has learned little but a mean
 LENGTHS = {1000: "-", 3000: "--", 10000: "-."}  # steps, and how they are drawn
 BY_LENGTH = "by length, no picture"  # the reading closest to the paper's
 CLASSES = (3, 7, 20, 60)
@@ -165,11 +166,15 @@ def draw_copying(rows: Sequence[Row]) -> Figure:
     columns = ("survival", "normal", "image_auroc")
     for steps, style in LENGTHS.items():
         for method, (_, color, marker) in NETWORKS.items():
+            arms = {width: copying_arm(width, method) for width in WIDTHS}
+            learned = {w: arm for w, arm in arms.items() if max(copied(rows, arm, "normal", steps) or [0]) < OF_A_MEAN}
             for axes, column in zip(above, columns, strict=True):
-                drawn = {width: copied(rows, copying_arm(width, method), column, steps) for width in WIDTHS}
-                trend(axes, drawn, color, marker, style)
-            length = {width: values(rows, "foundry", f"{copying_arm(width, method)}, {BY_LENGTH}", "image_auroc", steps)
-                      for width in WIDTHS}  # fmt: skip
+                drawn = {width: copied(rows, arm, column, steps) for width, arm in arms.items()}
+                trend(axes, {width: drawn[width] for width in learned}, color, marker, style)
+                for width in arms.keys() - learned.keys():
+                    axes.plot([width] * len(drawn[width]), drawn[width], "x", color=color, ms=8, mew=2)
+            length = {width: values(rows, "foundry", f"{arm}, {BY_LENGTH}", "image_auroc", steps)
+                      for width, arm in learned.items()}  # fmt: skip
             trend(above[2], length, color, marker, ":", hollow=True)
     for axes, column in zip(below, columns, strict=True):
         trend(axes, {codes: copied(rows, f"{codes} nearest", column) for codes in CODES}, BLUE, "o")
@@ -191,6 +196,7 @@ def draw_copying(rows: Sequence[Row]) -> Figure:
     there = [steps for steps in LENGTHS if any(length == steps for _, length in trained)]
     if len(there) > 1:
         looks += [({"color": "black", "linestyle": LENGTHS[steps]}, f"above: {steps:,} steps") for steps in there]
+    looks.append(({"color": GREY, "marker": "x", "mew": 2}, "learned little but a mean"))
     looks.append(({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.5}, "hollow: by length, without the picture"))
     return explain(figure, above, "width" if len(there) > 1 else f"width ({there[0]:,} steps)", labels, looks)
 
