@@ -86,15 +86,15 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *body))
 
 
-def transport(data: str) -> str:
-    """Ways to move 512 codes, with k-means start and revival and without."""
+def transport(data: str, codes: int = 512) -> str:
+    """Ways to move codes, with k-means start and revival and without."""
     every, body = rows(), []
     for bare in ("", " bare"):
         for rule, name in RULES.items():
-            arm = f"512 {rule}{bare}"
+            arm = f"{codes} {rule}{bare}"
             columns = ("least_used", "error", "error_rare", "rare_auroc", "image_auroc", "aupro")
             line = [shown(values(every, data, arm, column)) for column in columns]
-            perplexity = [value / 512 for value in values(every, data, arm, "perplexity")]
+            perplexity = [value / codes for value in values(every, data, arm, "perplexity")]
             length = shown(values(every, data, f"{arm}, {BY_LENGTH}", "image_auroc"))
             body.append([name, "no" if bare else "yes", line[0], shown(perplexity), *line[1:], length])
     head = ["codes move by", "k-means, revival", "codes used, least", "perplexity", "error", "of the hardest tenth",
@@ -263,6 +263,7 @@ def repeated() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "transport_foundry": lambda: transport("foundry"),
     "transport_real5": lambda: transport("real5"),
+    "transport_foundry_64": lambda: transport("foundry", 64),
     "levels": levels,
     "hierarchy": hierarchy,
     "switching": switching,

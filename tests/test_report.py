@@ -144,17 +144,27 @@ def test_the_pages_say_what_the_rows_say_of_copying(rows, tables):
     def listed(found):
         return f"{', '.join(found[:-1])} and {found[-1]}"
 
-    widths = (32, 64, 128)  # wider ones learned no more than a mean
+    widths = (32, 64, 128)  # at 256 the twin learned nothing
     twin, own = (
         [survival(copying_arm(width, network), 1000) for width in widths] for network in ("continuous", "quantised")
     )
     assert f"lets {listed(twin)} of a defect through as it gets wider, HVQ-Trans {listed(own)}." in report
     assert f"lets {twin[2]} of a defect through, HVQ-Trans {own[2]}" in page
-    assert listed(twin) in notebook and f"{min(own)} to {max(own)}" in notebook
+    assert ", ".join(twin) in notebook and f"a quarter through, {min(own)} to {max(own)}" in notebook
+    assert f"lets {survival('width 256 quantised', 1000)} through" in notebook
     residuals = [one(copied(rows, arm, "normal", 1000)) for arm in ("width 128 quantised", "width 32 continuous")]
     assert "({:.2f} for HVQ-Trans of width 128, {:.2f} for the twin of width 32)".format(*residuals) in report
     assert f"of width 32) survival is {own[2]} and {twin[0]}" in report
     arms = [(copying_arm(width, "quantised"), copying_arm(width, "continuous")) for width in widths]
+    failed, learned = (
+        f"{one(copied(rows, f'width 256 {kind}', 'normal', 1000)):.1f}" for kind in ("continuous", "quantised")
+    )
+    assert (
+        f"(residual of normal places {failed}, as with dead codes)" in report and f"normal places {failed}, as" in page
+    )
+    assert f"HVQ-Trans learned (residual {learned}, survival {survival('width 256 quantised', 1000)})" in report
+    ranked = one(copied(rows, "width 256 quantised", "image_auroc", 1000))
+    assert f"({ranked:.1f} image AUROC). A lower rate" in report
     ahead = [points(rows, "foundry", *pair, 1000) for pair in arms]
     length = [points(rows, "foundry", *(f"{arm}, by length, no picture" for arm in pair), 1000) for pair in arms]
     assert f"by {listed(ahead)} points of image AUROC at widths" in report
@@ -165,12 +175,14 @@ def test_the_pages_say_what_the_rows_say_of_copying(rows, tables):
     few = [survival(f"{number} nearest", 900) for number in codes]
     assert f"codes let {listed(few)} of a defect through" in report and f"survival is {listed(few)}" in page
     found = [f"{one(copied(rows, f'{number} nearest', 'image_auroc')):.1f}" for number in codes]
-    assert f"({listed(found)} image AUROC" in report
+    assert f"({listed(found)} image AUROC" in report and f"1,024 codes {listed(few[1:])}:" in notebook
     (wide, of_wide), (every, of_every) = map(tables.correlation, (tables.WIDE, tables.WIDE + tables.SMALL))
     of_wide, of_every = (text.replace("-", "−") for text in (of_wide, of_every))
     assert f"all {every} networks of this section" in report and f"correlation {of_every.split()[0]}; over" in report
-    assert f"the {wide} of the upper row {of_wide.split()[0]}," in report
+    assert f"the {wide} of the upper row {of_wide.split()[0]}, or" in report
     assert f"are correlated by {of_every} (Spearman" in page and f"it is {of_wide}" in page
+    without = tables.correlation([arm for arm in tables.WIDE if arm[0] != "width 256 continuous"])[1].split()[0]
+    assert all(f"{without.replace('-', '−')} without the one that learned nothing" in text for text in (report, page))
 
 
 def test_the_correlation_is_that_of_a_loop(tables, rows):
