@@ -60,6 +60,13 @@ def test_the_report_says_what_the_rows_say_of_transport(rows):
     assert f"uses {nearest:.1f} % of its 512 codes by the nearest update, {balanced:.0f} % by the balanced" in report
     assert f"and {gradient:.0f} % by the gradient" in report
     assert f"({column('balanced', 'usage'):.0f} % in the mean of all codebooks)" in report
+    used = [one(values(rows, "foundry", f"64 {rule} bare", "least_used")) for rule in ("balanced", "nearest")]
+    rebuilt = one(copied(rows, "64 balanced bare", "normal"))
+    told = f"(With 64 codes the balanced plan does keep {used[0]:.0f} % alive, the nearest update {used[1]:.1f} %;"
+    assert told in report and f"more than a mean, residual {rebuilt:.1f}.)" in report
+    page, notebook = said("docs/questions.md"), said("notebooks/11_ablations.ipynb")
+    assert f"at least {used[0]:.0f} % of the codes of every codebook, and the nearest update {used[1]:.1f} %" in page
+    assert f"places is {rebuilt:.1f}, little less" in page and f"plan alone keeps {used[0]:.0f} % alive" in notebook
     errors = [one(values(rows, "foundry", arm, "error_rare")) for arm in ("512 balanced bare", "512 nearest")]
     assert round(errors[0] / errors[1]) == 7 and "is seven times that of the aided network" in report
     alive, dead = (
