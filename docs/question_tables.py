@@ -226,8 +226,8 @@ def compared() -> str:
     for (asked, data, difference, seeds, length), p in zip(found, told([f[2] for f in found]), strict=True):
         arms = f"*{asked.first}* less *{asked.second}*"
         body.append([asked.question, arms, data, f"{seeds}", points(difference), p, length])
-    head = ["question", "arms", "images", "seeds", "points of image AUROC [95 % of test images]", "p, corrected",
-            "by length"]  # fmt: skip
+    head = ["question", "arms", "images", "seeds", "points of image AUROC [95 % interval over test images]",
+            "p, corrected", "by length"]  # fmt: skip
     return table(head, body)
 
 

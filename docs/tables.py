@@ -175,7 +175,7 @@ def compared() -> str:
             p, ", ".join(f"{100 * one:+.1f}" for one in each),
             f"{100 * without[0]:+.1f} to {100 * without[1]:+.1f}",
         ])  # fmt: skip
-    head = ["images", "HVQ-Trans less ...", "points of image AUROC [95 % of test images]", "p, corrected",
+    head = ["images", "HVQ-Trans less ...", "points of image AUROC [95 % interval over test images]", "p, corrected",
             "each seed", "without one class"]  # fmt: skip
     return table(head, body)
 

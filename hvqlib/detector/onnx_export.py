@@ -8,13 +8,13 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hvqlib import __version__
 from hvqlib.data.dataset import load_dataset
 from hvqlib.data.images import Picture
 from hvqlib.detector.detector import Detector
@@ -171,7 +171,7 @@ def describe(detector: Detector, model: bytes) -> dict[str, object]:
     cut = detector.config.fit != "squeeze"
     return {
         "format": FORMATS[cut],
-        "hvqlib": __version__,
+        "hvqlib": metadata.version("hvqlib"),
         "opset": OPSET,
         "model_sha256": hashlib.sha256(model).hexdigest(),
         "licence": LICENCE.format(backbone.name),

@@ -80,6 +80,7 @@ class Predictions:
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)  # by absolute path of the image
     due: float = 0.0  # time of the next writing
     taken: set[str] = field(default_factory=set)  # names of heat maps that rows have
+    stale: list[Path] = field(default_factory=list)  # masks of rows that were replaced by rows without one
 
     def __post_init__(self) -> None:
         path = self.out / "scores.json"
@@ -106,6 +107,8 @@ class Predictions:
     def add(self, row: dict[str, Any]) -> None:
         """Keep the row of an image, and write all if it is time."""
         files = {name: os.path.abspath(row[name]) for name in ("image", "heat_map", "mask") if name in row}
+        if "mask" in (old := self.rows.get(files["image"], {})) and "mask" not in row:
+            self.stale.append(Path(old["mask"]))
         self.rows[files["image"]] = row | files
         self.taken.add(Path(files["heat_map"]).name)
         if time.monotonic() >= self.due:
@@ -123,6 +126,9 @@ class Predictions:
         writer.writerows(flat)
         # Excel takes a file for UTF-8 by its byte order mark; a name that is no text shows its bytes.
         write_atomic(self.out / "scores.csv", table.getvalue().encode("utf-8-sig", "backslashreplace"))
+        for mask in filter(is_own, self.stale):
+            mask.unlink(missing_ok=True)
+        self.stale = []
         self.due = time.monotonic() + UNHURRIED * (time.monotonic() - began)
 
 
@@ -192,7 +198,6 @@ def _predict(
             row: dict[str, Any] = verdict.row() | {"image": str(path), "heat_map": str(heat)}
             if path.suffix.lower() in OF_PAGES and (number := pages(path)) > 1:
                 row["pages"] = number
-            (out / f"{name}_mask.png").unlink(missing_ok=True)  # of an earlier call
             if masks:
                 mask, boxes = regions(verdict.anomaly_map, verdict.pixel_threshold, picture.shape[:2], smallest)
                 save_picture(out / f"{name}_mask.png", Image.fromarray(mask))

@@ -13,7 +13,7 @@ from hvqlib.course.figures.comparison import names
 from hvqlib.evaluation.figures import BLUE, GREEN, GREY, ORANGE, PURPLE
 
 Row = Mapping[str, str]
-SETS = {"foundry": ("foundry", BLUE, "o"), "real5": ("photographs", ORANGE, "D")}
+SETS = {"foundry": ("foundry", BLUE, "o"), "real5": ("photographs (real5)", ORANGE, "D")}
 RULES = {"nearest": "nearest code", "balanced": "balanced plan", "gradient": "transport's gradient"}
 KINDS = {
     "distance": (GREY, "o", "distance to the nearest code"),
@@ -91,7 +91,7 @@ def draw_transport(rows: Sequence[Row]) -> Figure:
         names(axes, [name for _, name in arms] if axes is row[0] else [""] * len(arms))
         axes.axhline(2.5, color=GREY, linewidth=1, linestyle=":")
     row[0].set_xlim(-4, 104)
-    hollow = ({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.8}, "hollow: by length, without the picture")
+    hollow = ({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.8}, "hollow: by length")
     labels = ("codes used by the codebook\nthat uses fewest (%)",
               "error of the hardest tenth\n(% of variance, log axis)", "image AUROC (%)")  # fmt: skip
     finish(figure, row, labels, [*set_looks(), hollow])
@@ -197,7 +197,7 @@ def draw_copying(rows: Sequence[Row]) -> Figure:
     if len(there) > 1:
         looks += [({"color": "black", "linestyle": LENGTHS[steps]}, f"above: {steps:,} steps") for steps in there]
     looks.append(({"color": GREY, "marker": "x", "mew": 2}, "learned little but a mean"))
-    looks.append(({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.5}, "hollow: by length, without the picture"))
+    looks.append(({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.5}, "hollow: by length"))
     return explain(figure, above, "width" if len(there) > 1 else f"width ({there[0]:,} steps)", labels, looks)
 
 
