@@ -25,9 +25,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.ablate import Parser, numbers, rounded, scores_json
+from benchmarks.ablate import numbers, rounded, scores_json
 from benchmarks.measure import PeakMemory, append_rows, commit, processor_name
 from hvqlib import __version__
+from hvqlib.cli_options import Parser
 from hvqlib.config import Config
 from hvqlib.course.results import COLUMNS, KEY, read_rows
 from hvqlib.data.dataset import AnomalyDataset, load_dataset

@@ -22,7 +22,8 @@ from sklearn.metrics.cluster import contingency_matrix, expected_mutual_informat
 from torch import Tensor
 
 from benchmarks import survival
-from benchmarks.ablate import READINGS, Parser, ablate, numbers
+from benchmarks.ablate import READINGS, ablate, numbers
+from hvqlib.cli_options import Parser
 from hvqlib.course.figures.questions import BY_LENGTH
 from hvqlib.course.results import MEASURED
 from hvqlib.data.dataset import AnomalyDataset

@@ -220,7 +220,9 @@ def compared() -> str:
     for asked in ASKED:
         for data in asked.sets:
             if there := compare(every, data, asked.first, asked.second, asked.steps):
-                length = compare(every, data, *(f"{arm}, {BY_LENGTH}" for arm in asked[1:3]), asked.steps)
+                length = compare(
+                    every, data, *(f"{arm}, {BY_LENGTH}" for arm in (asked.first, asked.second)), asked.steps
+                )
                 found.append((asked, data, *there, points(length[0]) if length else ""))
     body = []
     for (asked, data, difference, seeds, length), p in zip(found, told([f[2] for f in found]), strict=True):

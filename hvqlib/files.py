@@ -68,12 +68,14 @@ def write_atomic(path: Path, content: bytes | Callable[[Path], object]) -> None:
         beside.replace(path)
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
-        full = getattr(error, "errno", ENOSPC) in (ENOSPC, EDQUOT)
-        held = "Close what has it open, or choose" if os.name == "nt" else "Choose"
-        mend = "Free some space, or choose" if full else held
+        mend = "Choose another folder or a shorter name"
+        if getattr(error, "errno", ENOSPC) in (ENOSPC, EDQUOT):
+            mend = "Free some space or choose another folder"
+        elif os.name == "nt" and isinstance(error, PermissionError):
+            mend = "Close what has it open or choose another folder"
         raise RunError(
-            f"{path} cannot be written ({why}): what was there is kept. {mend} another folder or a shorter name, and "
-            "repeat the command (with --resume for a training)."
+            f"{path} cannot be written ({why}): what was there is kept. {mend}, and repeat the command (with --resume "
+            "for a training)."
         ) from error
     finally:
         with suppress(OSError):

@@ -193,3 +193,9 @@ def test_normal_images_saved_as_jpeg_are_called_defective_as_often_as_the_card_s
         return sum(verdict.defective for verdict in detector.judge(pictures, names)) / len(drawn)
 
     assert len(drawn) == 90 and 0.05 < share(None) < 0.1 and 0.25 < share(95) < 0.42 and 0.6 < share(85) < 0.73
+
+
+def test_a_p_value_that_the_draws_cannot_tell_from_0_is_an_upper_limit(tables):
+    own = importlib.import_module("question_tables")
+    every = [own.Difference(0.1, 0.0, 0.2, p) for p in (2 / 10_001, 4 / 10_001, 0.5)]
+    assert own.told(every) == ["≤ 0.0006", "0.0008", "0.5"]

@@ -149,12 +149,14 @@ def _change(part: str, name: str, value: dict[str, Any]) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_name(f".{path.name}.lock"), timeout=10):  # two notebooks may be open
-                kept = _read()
-                kept[part] = {**kept[part], name: value}
+                kept = _changed(part, name, value)
                 return write_atomic(path, json.dumps(kept, indent=1, ensure_ascii=False).encode())
         except (RunError, OSError):
             told = "what you predict and measure is kept until this kernel ends. Set HVQ_SCOREBOARD to a file of yours."
             print(f"The scoreboard '{path}' cannot be written: {told}")
+    _kept.update(_changed(part, name, value))
+
+
+def _changed(part: str, name: str, value: dict[str, Any]) -> dict[str, dict[str, Any]]:
     kept = _read()
-    kept[part] = {**kept[part], name: value}
-    _kept.update(kept)
+    return kept | {part: {**kept[part], name: value}}

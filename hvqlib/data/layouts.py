@@ -246,10 +246,10 @@ def _visa_class(root: Path, name: str, files: ClassFiles) -> ClassFiles:
         raise InputError(f"'{root / SPLIT}' has no training images of '{name}': take VisA's own table.")
     defective = [sample for sample in files.test if sample.label]
     bare = [sample.path for sample in defective if sample.mask is None]
-    if len(bare) < len(defective):
-        wanted = root / name / "Data" / "Masks" / "Anomaly"
-        files.faults.extend(_no_mask(path, name, wanted / f"{path.stem}.png") for path in bare)
-    return files
+    if len(bare) == len(defective):
+        return files
+    wanted = root / name / "Data" / "Masks" / "Anomaly"
+    return files._replace(faults=[_no_mask(path, name, wanted / f"{path.stem}.png") for path in bare])
 
 
 def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

@@ -94,7 +94,7 @@ def _files(folder: Path, skip: Collection[Path] = ()) -> list[Path]:
     for place, inside, names in os.walk(folder, onerror=_refuse, followlinks=True):
         top = Path(place)
         fresh = []
-        for name in sorted(inside):
+        for name in sorted(inside, key=lambda name: ((top / name).is_symlink(), name)):  # links last
             real = (top / name).resolve()
             if not name.startswith(HIDDEN) and top / name not in skip and real not in seen:
                 fresh.append(name)

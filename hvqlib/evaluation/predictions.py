@@ -158,22 +158,6 @@ def predict(
     if out.exists() and not out.is_dir():
         raise InputError(f"'{out}' is a file: choose another --out.")
     detector.judge([], class_name, false_alarm)  # a wrong class or rate is refused before anything is written
-    with sole_writer(out, "Another hvq predict"):
-        return _predict(detector, images, out, class_name, false_alarm, masks, smallest, tell)
-
-
-def _predict(
-    detector: Judge,
-    images: Sequence[Path],
-    out: Path,
-    class_name: str | None,
-    false_alarm: float | None,
-    masks: bool,
-    smallest: int,
-    tell: Callable[[Path, dict[str, Any] | InputError], object],
-) -> tuple[list[dict[str, Any]], list[Path]]:
-    """Judge image files as `predict` does, as the only writer of the folder."""
-    kept = Predictions(out)
     judged: list[dict[str, Any]] = []
     unread: list[Path] = []
     waiting: list[tuple[Path, np.ndarray]] = []
@@ -206,22 +190,24 @@ def _predict(
             judged.append(row)
             tell(path, row)
 
-    try:
-        for path in images:
-            try:
-                picture = read_image(path, detector.white)
-            except InputError as error:
-                judge_all(waiting)  # in order
-                waiting = []
-                refuse(path, error)
-                continue
-            waiting.append((path, picture))
-            if len(waiting) == AT_ONCE or sum(one.shape[0] * one.shape[1] for _, one in waiting) > PIXELS:
-                judge_all(waiting)
-                waiting = []
-        judge_all(waiting)
-    finally:
-        kept.write()  # what is judged is kept, however the rest ends
+    with sole_writer(out, "Another hvq predict"):
+        kept = Predictions(out)
+        try:
+            for path in images:
+                try:
+                    picture = read_image(path, detector.white)
+                except InputError as error:
+                    judge_all(waiting)  # in order
+                    waiting = []
+                    refuse(path, error)
+                    continue
+                waiting.append((path, picture))
+                if len(waiting) == AT_ONCE or sum(one.shape[0] * one.shape[1] for _, one in waiting) > PIXELS:
+                    judge_all(waiting)
+                    waiting = []
+            judge_all(waiting)
+        finally:
+            kept.write()  # what is judged is kept, however the rest ends
     return judged, unread
 
 

@@ -93,7 +93,7 @@ def train(
         class_ids = torch.tensor([sample.class_id for sample in dataset.train])
         numbers = class_ids.bincount().tolist()
         if few := [f"{dataset.classes[i]} ({n})" for i, n in enumerate(numbers) if n < LEAST_IMAGES]:
-            told = f"Too few normal training images: {', '.join(few)}; a class needs {LEAST_IMAGES}, better 30 or more."
+            told = f"Too few normal training images: {', '.join(few)}; a class needs {LEAST_IMAGES} or more."
             raise InputError(told)
         held = held_out(class_ids, config.holdout, config.seed)  # what is fitted never sees these
         tiling = Tiling.measure(config, paths, class_ids, len(dataset.classes), held)

@@ -119,17 +119,15 @@ def draw_levels(rows: Sequence[Row], data: str) -> Figure:
 
 
 def draw_hierarchy(rows: Sequence[Row]) -> Figure:
-    """Draw four arrangements of codebooks: detection, regions, and how far a level is settled by the one above."""
+    """Draw four arrangements of codebooks: detection, regions, and how far a level is determined by the one above."""
     figure, row = canvas(1, 3, height=3.2)
     for at, arm in enumerate(HIERARCHIES):
         for number, (data, (_, color, marker)) in enumerate(SETS.items()):
             place = at + (-0.16, 0.16)[number]
             for axes, column in zip(row, ("image_auroc", "aupro", "settled"), strict=True):
-                found = values(rows, data, arm, column)
-                less = (
-                    mean(values(rows, data, "512 nearest", column) or [0]) if column == "aupro" else 0
-                )  # sets lie far apart
-                dots(axes, place, [value - less for value in found], color, marker)
+                papers = values(rows, data, "512 nearest", column) if column == "aupro" else []  # sets lie far apart
+                found = [value - mean(papers or [0]) for value in values(rows, data, arm, column)]
+                dots(axes, place, found, color, marker)
             dots(row[2], place, values(rows, data, arm, "settled_by_chance"), color, marker, True)
     for axes in row:
         names(axes, list(HIERARCHIES.values()) if axes is row[0] else [""] * len(HIERARCHIES))
