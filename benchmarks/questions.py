@@ -75,6 +75,12 @@ ARMS: dict[str, dict] = {
         for method, changes in METHODS.items()
         if (width, method) != (64, "quantised")  # that is "512 nearest"
     },
+    # The widest networks at the other two of three learning rates; the default is 3e-3.
+    **{
+        f"width 256 {method} at {lr}": {**WIDTHS[256], **METHODS[method], "lr": lr}
+        for method in ("quantised", "continuous")
+        for lr in (0.001, 0.01)
+    },
 }
 LEVELS_OF = "512 nearest"  # the arm whose levels are read one by one
 
