@@ -24,7 +24,7 @@ from torch import Tensor
 from benchmarks import survival
 from benchmarks.ablate import READINGS, ablate, numbers
 from hvqlib.cli_options import Parser
-from hvqlib.course.figures.questions import BY_LENGTH
+from hvqlib.course.figures.questions import BY_LENGTH, RATES
 from hvqlib.course.results import MEASURED
 from hvqlib.data.dataset import AnomalyDataset
 from hvqlib.data.images import read_mask
@@ -79,7 +79,7 @@ ARMS: dict[str, dict] = {
     **{
         f"width 256 {method} at {lr}": {**WIDTHS[256], **METHODS[method], "lr": lr}
         for method in ("quantised", "continuous")
-        for lr in (0.001, 0.01)
+        for lr in RATES
     },
 }
 LEVELS_OF = "512 nearest"  # the arm whose levels are read one by one

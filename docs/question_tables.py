@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +19,14 @@ from hvqlib.course.figures.questions import (
     LENGTHS,
     LEVELS,
     NETWORKS,
+    RATES,
     RULES,
     SWITCHING,
     WIDTHS,
     copied,
     copying_arm,
+    gains,
+    screened,
     values,
 )
 from hvqlib.course.results import KEY, QUESTION_COLUMNS, SWITCHING_COLUMNS, compare, read_rows
@@ -32,6 +36,7 @@ Row = Mapping[str, str]
 CSV = Path(__file__).parents[1] / "data" / "results" / "questions.csv"
 SETS = ("foundry", "real5")
 MISSING = "not run"
+DEFAULT_RATE = 0.003
 COPIED = ("survival", "residual of normal places", "image AUROC", "AUPRO", "image AUROC, by length")
 
 
@@ -45,7 +50,7 @@ class Asked(NamedTuple):
     steps: int = 900
 
 
-ASKED = (
+ASKED: tuple[Asked, ...] = (
     Asked("Q3", "512 balanced", "512 nearest"),
     Asked("Q3", "512 gradient", "512 nearest"),
     Asked("Q4", "512 nearest, plan, all levels", "512 nearest, distance, all levels"),
@@ -54,8 +59,13 @@ ASKED = (
     Asked("Q6", "512 nearest", "one level of 2560"),
     Asked("Q6", "residual levels", "one level of 2560"),
     *(Asked("Q8", "64 nearest", f"one set for {n}", (f"foundry{n}",)) for n in CLASSES),
-    *(Asked("Q10", copying_arm(w, "quantised"), copying_arm(w, "continuous"), ("foundry",), 1000) for w in WIDTHS),
 )
+
+
+def asked() -> list[Asked]:
+    """List the comparisons; those of section 5 are between networks at their better learning rate."""
+    arms = [[copying_arm(rows(), width, method) for method in ("quantised", "continuous")] for width in WIDTHS]
+    return [*ASKED, *(Asked("Q10", *pair, ("foundry",), 1000) for pair in arms)]
 
 
 def rows() -> list[dict[str, str]]:
@@ -77,8 +87,8 @@ def shown(found: Sequence[float], digits: int = 1) -> str:
     """Mean of the seeds, and their range where there are several."""
     if not found:
         return MISSING
-    mean = f"{sum(found) / len(found):.{digits}f}"
-    return mean if len(found) == 1 else f"{mean} [{min(found):.{digits}f}, {max(found):.{digits}f}]"
+    middle = f"{mean(found):.{digits}f}"
+    return middle if len(found) == 1 else f"{middle} [{min(found):.{digits}f}, {max(found):.{digits}f}]"
 
 
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
@@ -87,8 +97,8 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def transport(data: str, codes: int = 512) -> str:
-    """Ways to move codes, with k-means start and revival and without."""
-    every, body = rows(), []
+    """Ways to move codes, with k-means start and revival and without; seed 0."""
+    every, body = screened(rows()), []
     for bare in ("", " bare"):
         for rule, name in RULES.items():
             arm = f"{codes} {rule}{bare}"
@@ -103,12 +113,12 @@ def transport(data: str, codes: int = 512) -> str:
 
 
 def levels() -> str:
-    """Each level alone, and all joined: image AUROC / AUPRO."""
+    """Each level alone, and all joined: image AUROC / AUPRO, means over seeds."""
     every = rows()
 
     def cell(data: str, variant: str) -> str:
-        both = (shown(values(every, data, f"512 nearest, {variant}", m)) for m in ("image_auroc", "aupro"))
-        return " / ".join(both)
+        both = (values(every, data, f"512 nearest, {variant}", metric) for metric in ("image_auroc", "aupro"))
+        return " / ".join(shown([mean(found)] if found else []) for found in both)
 
     body = [[level, *(cell(data, f"{kind}, {level}") for data in SETS for kind in KINDS)] for level in LEVELS]
     body.append(["with the residual", *(cell(data, f"residual and {kind}") for data in SETS for kind in KINDS)])
@@ -157,18 +167,21 @@ def switching() -> str:
 
 
 def copying() -> str:
-    """Survival of a defect, residuals of normal places and detection, by width and length of training, on foundry."""
+    """Survival of a defect, residuals of normal places and detection, by width, length and rate of training, on
+    foundry; seed 0."""
     body = []
     for steps in LENGTHS:
         for width in WIDTHS:
             for method, (name, *_) in NETWORKS.items():
-                line = _copied(copying_arm(width, method), steps)
-                body += [[name, f"{width}", f"{steps:,}", *line]] if line else []
-    return table(["network", "width", "steps", *COPIED], body)
+                for rate in ("", *RATES):
+                    arm = f"width {width} {method}{f' at {rate}' if rate else ''}"
+                    line = _copied("512 nearest" if arm == "width 64 quantised" else arm, steps)
+                    body += [[name, f"{width}", f"{steps:,}", f"{rate or DEFAULT_RATE}", *line]] if line else []
+    return table(["network", "width", "steps", "learning rate", *COPIED], body)
 
 
 def codes() -> str:
-    """Survival of a defect, residuals of normal places and detection by the number of codes, on foundry."""
+    """Survival of a defect, residuals of normal places and detection by the number of codes, on foundry; seed 0."""
     body = []
     for number in CODES:
         line = _copied(f"{number} nearest", 900)
@@ -178,7 +191,7 @@ def codes() -> str:
 
 def _copied(arm: str, steps: int) -> list[str]:
     """The figures of one arm; nothing where it was not run."""
-    every = rows()
+    every = screened(rows())
     line = [copied(every, arm, column, steps) for column in ("survival", "normal", "image_auroc", "aupro")]
     length = values(every, "foundry", f"{arm}, {BY_LENGTH}", "image_auroc", steps)
     digits = (2, 2, 1, 1, 1)
@@ -187,10 +200,10 @@ def _copied(arm: str, steps: int) -> list[str]:
 
 def correlation(arms: Iterable[tuple[str, int]]) -> tuple[int, str]:
     """Of the arms (name, steps) that were trained how many these are, and Spearman's correlation of their survival and
-    image AUROC, means over seeds, with the middle 95 % of 10,000 draws of arms (percentile bootstrap)."""
-    every = rows()
+    image AUROC, of seed 0, with the middle 95 % of 10,000 draws of arms (percentile bootstrap)."""
+    every = screened(rows())
     pairs = np.array([
-        [np.mean(copied(every, arm, column, steps)) for column in ("survival", "image_auroc")]
+        [*copied(every, arm, "survival", steps), *copied(every, arm, "image_auroc", steps)]
         for arm, steps in arms if copied(every, arm, "survival", steps)
     ])  # fmt: skip
     drawn = pairs[np.random.default_rng(0).integers(len(pairs), size=(10_000, len(pairs)))]
@@ -201,35 +214,46 @@ def correlation(arms: Iterable[tuple[str, int]]) -> tuple[int, str]:
     return len(pairs), f"{stats.spearmanr(*pairs.T).statistic:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
-WIDE = tuple((copying_arm(width, method), steps) for steps in LENGTHS for width in WIDTHS for method in NETWORKS)
-SMALL = tuple((f"{number} nearest", 900) for number in CODES if number != 512)  # which is in WIDE
+SMALL = tuple((f"{number} nearest", 900) for number in CODES if number != 512)  # which is among the wide ones
+
+
+def wide() -> tuple[tuple[str, int], ...]:
+    """List the arms (name, steps) of the table by width, of those at several learning rates the better one."""
+    every = screened(rows())
+    return tuple((copying_arm(every, width, method, steps), steps)
+                 for steps in LENGTHS for width in WIDTHS for method in NETWORKS)  # fmt: skip
 
 
 def correlations() -> str:
     """How survival goes with detection, over networks of different width, and over all of section 5."""
     body = []
-    for name, arms in (("of the first table", WIDE), ("of both tables", WIDE + SMALL)):
+    for name, arms in (("of the first table", wide()), ("of both tables", wide() + SMALL)):
         number, found = correlation(arms)
         body.append([name, f"{number}", found])
     return table(["networks", "number", "Spearman's correlation of survival and image AUROC [95 % of networks]"], body)
 
 
 def compared() -> str:
-    """The comparisons, in image AUROC, with p-values raised by Holm's rule over all of them; and by length."""
+    """The comparisons, in image AUROC, with p-values raised by Holm's rule over all of them; by length; in AUPRO."""
     every, found = rows(), []
-    for asked in ASKED:
-        for data in asked.sets:
-            if there := compare(every, data, asked.first, asked.second, asked.steps):
-                length = compare(
-                    every, data, *(f"{arm}, {BY_LENGTH}" for arm in (asked.first, asked.second)), asked.steps
+    for question, first, second, sets, steps in asked():
+        for data in sets:
+            if there := compare(every, data, first, second, steps):
+                length = compare(every, data, f"{first}, {BY_LENGTH}", f"{second}, {BY_LENGTH}", steps)
+                regions = ", ".join(
+                    f"{round(gain, 1) + 0.0:+.1f}"
+                    for gain in gains(every, data, first, second, "aupro", steps).values()
                 )
-                found.append((asked, data, *there, points(length[0]) if length else ""))
-    body = []
-    for (asked, data, difference, seeds, length), p in zip(found, told([f[2] for f in found]), strict=True):
-        arms = f"*{asked.first}* less *{asked.second}*"
-        body.append([asked.question, arms, data, f"{seeds}", points(difference), p, length])
-    head = ["question", "arms", "images", "seeds", "points of image AUROC [95 % interval over test images]",
-            "p, corrected", "by length"]  # fmt: skip
+                arms = f"*{first}* less *{second}*"
+                found.append(
+                    (there[0], [question, arms, data, f"{there[1]}"], [points(length[0]) if length else "", regions])
+                )
+    body = [
+        [*before, points(difference), p, *after]
+        for (difference, before, after), p in zip(found, told([difference for difference, *_ in found]), strict=True)
+    ]
+    head = ["question", "arms", "images", "seeds", "points of image AUROC [95 % interval]", "p, corrected",
+            "by length", "points of AUPRO, by seed"]  # fmt: skip
     return table(head, body)
 
 

@@ -40,7 +40,8 @@ def compare(
 ) -> tuple[Difference, int] | None:
     """Compare the image AUROC of two variants on a data set, by the seeds that both have; also give how many those are.
 
-    None where there are none. The interval is that of other test images (:func:`paired_bootstrap`).
+    None where there are none. The interval is that of other test images and, where there are several seeds, other
+    trainings (:func:`paired_bootstrap`).
     """
     scores = [
         {row["seed"]: json.loads(row["scores"]) for row in rows
@@ -49,4 +50,4 @@ def compare(
     ]  # fmt: skip
     seeds = sorted(scores[0].keys() & scores[1].keys())
     ours, theirs = ([one[seed] for seed in seeds] for one in scores)
-    return (paired_bootstrap(ours, theirs), len(seeds)) if seeds else None
+    return (paired_bootstrap(ours, theirs, trainings=True), len(seeds)) if seeds else None

@@ -42,6 +42,30 @@ def test_the_difference_is_that_of_mean_aurocs_and_its_interval_that_of_scipy():
     assert np.allclose([turned.mean, turned.low, turned.high], [-found.mean, -found.high, -found.low], atol=1e-9)
 
 
+def test_with_trainings_drawn_the_interval_is_that_of_scipy():
+    runs = [[{"a": scores(10 * which + i, shift + spread)} for i, spread in enumerate((0.0, 0.8, 1.6))]
+            for which, shift in ((1, 1.0), (2, 0.5))]  # fmt: skip
+    auroc = lambda good, bad: roc_auc_score(np.r_[np.zeros(len(good)), np.ones(len(bad))], np.r_[good, bad])  # noqa: E731
+
+    def statistic(trainings, *take):
+        """The difference, from indices of trainings, of good images, and of defective ones."""
+        chosen = [[[run["a"][k][take[k].astype(int)] for k in (0, 1)] for run in some] for some in runs]
+        each = [auroc(*one) - auroc(*other) for one, other in zip(*chosen, strict=True)]
+        return np.mean([each[i] for i in trainings.astype(int)])
+
+    found = paired_bootstrap(*runs, trainings=True)
+    indices = (np.arange(3), np.arange(20), np.arange(30))
+    interval = stats.bootstrap(indices, statistic, vectorized=False, n_resamples=1000, method="percentile", rng=0)
+    assert abs(found.mean - statistic(*indices)) < 1e-12
+    assert np.allclose([found.low, found.high], interval.confidence_interval, atol=0.02)
+    images = paired_bootstrap(*runs)
+    assert images.mean == pytest.approx(found.mean) and images.high - images.low < found.high - found.low
+    one = [some[:1] for some in runs]
+    assert paired_bootstrap(*one, trainings=True) == paired_bootstrap(*one)  # a single pair: nothing to draw
+    with pytest.raises(InputError, match="3 of one and 1 of the other"):
+        paired_bootstrap(runs[0], runs[1][:1], trainings=True)
+
+
 def test_equal_methods_differ_by_nothing():
     one = [{"a": scores(1, 1.0)}]
     assert paired_bootstrap(one, one) == (0, 0, 0, 1)

@@ -36,8 +36,10 @@ WIDTHS = (32, 64, 128, 256)
 CODES = (4, 16, 64, 256, 512, 1024, 2048, 4096)
 TICKS = (4, 16, 64, 512, 4096)
 OF_A_MEAN = 9.0  # residual of normal places, on foundry, above which a network has learned little but a mean
+RATES = (0.001, 0.01)  # learning rates tried besides the default 0.003
 LENGTHS = {1000: "-", 3000: "--", 10000: "-."}  # steps, and how they are drawn
 BY_LENGTH = "by length, no picture"  # the reading closest to the paper's
+SEED = ({"color": GREY, "marker": "o", "ms": 4, "alpha": 0.5}, "small: each seed, where there are three")
 CLASSES = (3, 7, 20, 60)
 SWITCHING = {
     "64 nearest": (BLUE, "o", "64 codes for each class"),
@@ -47,14 +49,34 @@ SWITCHING = {
 
 def values(rows: Sequence[Row], data: str, variant: str, column: str, steps: int = 900) -> list[float]:
     """Give a column of a variant's rows on a data set, a value a seed, in percent; none where there are no rows."""
+    return list(by_seed(rows, data, variant, column, steps).values())
+
+
+def by_seed(rows: Sequence[Row], data: str, variant: str, column: str, steps: int = 900) -> dict[str, float]:
+    """Give what :func:`values` gives, by seed, seeds in order."""
     found = [row for row in rows if (row["data"], row["variant"], row["steps"]) == (data, variant, str(steps))]
-    return [100 * float(row[column]) for row in found if row[column] not in ("", "nan")]
+    found.sort(key=lambda row: int(row["seed"]))
+    return {row["seed"]: 100 * float(row[column]) for row in found if row[column] not in ("", "nan")}
+
+
+def gains(rows: Sequence[Row], data: str, first: str, second: str, column: str, steps: int = 900) -> dict[str, float]:
+    """Give how far a column of the first variant is above that of the second, in points, by the seeds of both."""
+    ours, theirs = (by_seed(rows, data, variant, column, steps) for variant in (first, second))
+    return {seed: ours[seed] - theirs[seed] for seed in ours if seed in theirs}
+
+
+def screened(rows: Sequence[Row]) -> list[Row]:
+    """Give the rows of seed 0, with which all arms were trained; where few have other seeds, these alone compare."""
+    return [row for row in rows if row["seed"] == "0"]
 
 
 def dots(axes: Any, at: float, found: Sequence[float], color: str, marker: str, hollow: bool = False) -> None:
-    """Mark each seed's value in a row of axes."""
-    face = "none" if hollow else color
-    axes.plot(found, [at] * len(found), marker, color=color, mfc=face, ms=8, mew=1.8, linestyle="none")
+    """Mark the mean over seeds in a row of axes and, small, each seed's value where there are several."""
+    look = {"color": color, "mfc": "none" if hollow else color, "linestyle": "none"}
+    if len(found) > 1:
+        axes.plot(found, [at] * len(found), marker, ms=4, alpha=0.5, **look)
+    if found:
+        axes.plot([mean(found)], [at], marker, ms=8, mew=1.8, **look)
 
 
 def finish(figure: Figure, row: Sequence[Any], labels: Sequence[str], looks: Sequence[tuple[dict, str]]) -> Figure:
@@ -65,7 +87,7 @@ def finish(figure: Figure, row: Sequence[Any], labels: Sequence[str], looks: Seq
         axes.grid(axis="x", alpha=0.3)
         axes.locator_params(axis="x", nbins=5)
     for look, text in looks:
-        row[0].plot([], [], linestyle="none", ms=8, label=text, **look)
+        row[0].plot([], [], linestyle="none", label=text, **{"ms": 8, **look})
     figure.legend(loc="outside lower center", ncols=min(3, len(looks)), frameon=False, fontsize=11)
     return figure
 
@@ -77,6 +99,7 @@ def set_looks() -> list[tuple[dict, str]]:
 
 def draw_transport(rows: Sequence[Row]) -> Figure:
     """Draw for each way to move codes, with and without k-means start and revival, codes used, error, detection."""
+    rows = screened(rows)
     figure, row = canvas(1, 3, height=3.9)
     arms = [(f"512 {rule}{bare}", f"{name}{', unaided' if bare else ''}")
             for bare in ("", " bare") for rule, name in RULES.items()]  # fmt: skip
@@ -108,13 +131,13 @@ def draw_levels(rows: Sequence[Row], data: str) -> Figure:
             for number, (kind, (color, marker, _)) in enumerate(KINDS.items()):
                 found = values(rows, data, f"512 nearest, {kind}, {level}", metric)
                 dots(axes, at + (-0.2, 0, 0.2)[number], found, color, marker)
-        for value in values(rows, data, "512 nearest, residual", metric):
-            axes.axvline(value, color=ORANGE, linewidth=2)
+        if residual := values(rows, data, "512 nearest, residual", metric):
+            axes.axvline(mean(residual), color=ORANGE, linewidth=2)
         names(axes, LEVELS if axes is row[0] else [""] * len(LEVELS))
     looks: list[tuple[dict, str]] = [
         ({"color": color, "marker": marker}, text) for color, marker, text in KINDS.values()
     ]
-    looks.append(({"color": ORANGE, "marker": "|", "mew": 2}, "the residual alone"))
+    looks += [({"color": ORANGE, "marker": "|", "mew": 2}, "the residual alone"), SEED]
     return finish(figure, row, ("image AUROC (%)", "AUPRO (%)"), looks)
 
 
@@ -125,9 +148,10 @@ def draw_hierarchy(rows: Sequence[Row]) -> Figure:
         for number, (data, (_, color, marker)) in enumerate(SETS.items()):
             place = at + (-0.16, 0.16)[number]
             for axes, column in zip(row, ("image_auroc", "aupro", "settled"), strict=True):
-                papers = values(rows, data, "512 nearest", column) if column == "aupro" else []  # sets lie far apart
-                found = [value - mean(papers or [0]) for value in values(rows, data, arm, column)]
-                dots(axes, place, found, color, marker)
+                found = by_seed(rows, data, arm, column)
+                if column == "aupro":  # the sets lie far apart, and seeds of one set, too
+                    found = gains(rows, data, arm, "512 nearest", column)
+                dots(axes, place, list(found.values()), color, marker)
             dots(row[2], place, values(rows, data, arm, "settled_by_chance"), color, marker, True)
     for axes in row:
         names(axes, list(HIERARCHIES.values()) if axes is row[0] else [""] * len(HIERARCHIES))
@@ -135,7 +159,7 @@ def draw_hierarchy(rows: Sequence[Row]) -> Figure:
     hollow = ({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.8}, "hollow: by chance")
     labels = ("image AUROC (%)", "AUPRO less that of the\npaper's levels (points)",
               "share of a code determined\nby the level above (%)")  # fmt: skip
-    return finish(figure, row, labels, [*set_looks(), hollow])
+    return finish(figure, row, labels, [*set_looks(), hollow, SEED])
 
 
 def draw_switching(rows: Sequence[Row], costs: Sequence[Row]) -> Figure:
@@ -160,11 +184,12 @@ def draw_switching(rows: Sequence[Row], costs: Sequence[Row]) -> Figure:
 
 def draw_copying(rows: Sequence[Row]) -> Figure:
     """Draw survival of a defect, normal residuals and detection, by width and length (above), by codes (below)."""
+    rows = screened(rows)
     figure, (above, below) = canvas(2, 3, height=6.2)
     columns = ("survival", "normal", "image_auroc")
     for steps, style in LENGTHS.items():
         for method, (_, color, marker) in NETWORKS.items():
-            arms = {width: copying_arm(width, method) for width in WIDTHS}
+            arms = {width: copying_arm(rows, width, method, steps) for width in WIDTHS}
             learned = {w: arm for w, arm in arms.items() if max(copied(rows, arm, "normal", steps) or [0]) < OF_A_MEAN}
             for axes, column in zip(above, columns, strict=True):
                 drawn = {width: copied(rows, arm, column, steps) for width, arm in arms.items()}
@@ -179,7 +204,7 @@ def draw_copying(rows: Sequence[Row]) -> Figure:
     hollow = {n: values(rows, "foundry", f"{n} nearest, {BY_LENGTH}", "image_auroc") for n in CODES}
     trend(below[2], hollow, BLUE, "o", ":", hollow=True)
     trained = {(row["variant"], int(row["steps"])) for row in rows if row["data"] == "foundry"}
-    tried = [w for w in WIDTHS if any((copying_arm(w, m), steps) in trained for m in NETWORKS for steps in LENGTHS)]
+    tried = [w for w in WIDTHS if any((copying_arm(rows, w, m, n), n) in trained for m in NETWORKS for n in LENGTHS)]
     largest = max(n for n in CODES if (f"{n} nearest", 900) in trained)
     for row, at in ((above, tried), (below, [n for n in TICKS if n <= largest])):
         for axes in row:
@@ -194,14 +219,19 @@ def draw_copying(rows: Sequence[Row]) -> Figure:
     there = [steps for steps in LENGTHS if any(length == steps for _, length in trained)]
     if len(there) > 1:
         looks += [({"color": "black", "linestyle": LENGTHS[steps]}, f"above: {steps:,} steps") for steps in there]
-    looks.append(({"color": GREY, "marker": "x", "mew": 2}, "learned little but a mean"))
+    if any(line.get_marker() == "x" for line in above[0].lines):
+        looks.append(({"color": GREY, "marker": "x", "mew": 2}, "learned little but a mean"))
     looks.append(({"color": GREY, "marker": "o", "mfc": "none", "mew": 1.5}, "hollow: by length"))
     return explain(figure, above, "width" if len(there) > 1 else f"width ({there[0]:,} steps)", labels, looks)
 
 
-def copying_arm(width: int, method: str) -> str:
-    """Name the arm of section 5 with a width and a network, one of NETWORKS."""
-    return "512 nearest" if (width, method) == (64, "quantised") else f"width {width} {method}"
+def copying_arm(rows: Sequence[Row], width: int, method: str, steps: int = 1000) -> str:
+    """Name the arm of section 5 with a width and a network, one of NETWORKS: of those trained at several learning rates
+    the one with the smallest residual of normal places."""
+    name = "512 nearest" if (width, method) == (64, "quantised") else f"width {width} {method}"
+    rates = [name, *(f"{name} at {rate}" for rate in RATES)]
+    found = {arm: residual for arm in rates if (residual := copied(rows, arm, "normal", steps))}
+    return min(found, key=lambda arm: mean(found[arm])) if found else name
 
 
 def copied(rows: Sequence[Row], arm: str, column: str, steps: int = 900) -> list[float]:
