@@ -76,7 +76,7 @@ def draw_throw(won: Tensor, ratio: Tensor) -> Figure:
 def draw_lives(lives: Mapping[str, Sequence[int]], every: int, back: float, codes: int = 256) -> Figure:
     """Draw how many prototypes are alive in trainings, counted every so many steps, and when the thrown are back."""
     figure, axes = canvas(width=6.5, height=3.2)
-    for (name, living), color, style in zip(lives.items(), (GREY, ORANGE), ("-", "--"), strict=False):
+    for (name, living), color, style in zip(lives.items(), (GREY, "black"), ("-", "--"), strict=False):
         axes.plot(every * np.arange(1, len(living) + 1), living, style, color=color, linewidth=2.5, label=name)
     axes.axvline(back, color="black", linestyle=":")
     axes.text(back - 15, codes / 2, f"step {back:.0f}", ha="right", fontsize=12)
@@ -107,7 +107,7 @@ def draw_cost(codes: Sequence[int], healthy: np.ndarray, trained: Mapping[str, t
     for j, (axes, name) in enumerate(zip(row, ("relative error, normal tokens", "token AUROC"), strict=True)):
         axes.plot(codes, healthy[..., j].mean(0), "-", color=ORANGE, linewidth=2.5, label="healthy, mean")
         axes.fill_between(codes, healthy[..., j].min(0), healthy[..., j].max(0), color=ORANGE, alpha=0.2, linewidth=0)
-        for (kind, (used, values)), color, mark in zip(trained.items(), ("black", PURPLE), "x^", strict=True):
+        for (kind, (used, values)), color, mark in zip(trained.items(), (GREY, GREEN), "x^", strict=True):
             axes.plot(used, values[:, j], mark, color=color, ms=9, markeredgewidth=2, label=kind, clip_on=False)
         axes.set(xscale="log", xticks=(1, 8, 64, 512), xticklabels=(1, 8, 64, 512), xlim=(0.85, 700))
         axes.set_xlabel("codes in use", fontsize=12)

@@ -87,7 +87,7 @@ def draw_found(classes: Sequence[str], rows: Sequence[tuple[str, Sequence[Sample
         below[0].set_ylabel("map", fontsize=10)
     for ax in axes.flat:
         ax.title.set_fontsize(9)
-    return png(figure, 100, light=True)
+    return png(figure, 125, light=True)  # wide enough to see the outline of a defect
 
 
 def draw_bank(sizes: Sequence[int], values: Sequence[float], channels: int) -> bytes:
