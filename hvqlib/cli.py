@@ -223,6 +223,8 @@ def _photographs(given: Sequence[str]) -> list[Path]:
         print(f"Left out: {len(own)} heat maps or masks of hvq predict, such as '{own[0]}'.", file=sys.stderr)
     if others:
         print(f"Left out: {len(others)} others, such as '{others[0]}' ({reason(others[0])}).", file=sys.stderr)
+    if not images:
+        raise InputError("Nothing but heat maps or masks of hvq predict was given: give photographs.")
     return images
 
 
@@ -280,8 +282,11 @@ def _recalibrate(options: argparse.Namespace) -> None:
         print(f"{said:24}{form.format(found['before'][key]):>12}{form.format(found['after'][key]):>12}")
     print(f"The old run calls {found['flagged']} of the new ones other than normal, {rate}.")
     p = f"p = {found['p_value']:.3g}; said wrongly in 1 of 100 cases"
-    print("They look like the old ones." if found["alike"] else
-          f"They do not look like the old ones ({p}): the camera or the product has changed.")  # fmt: skip
+    print({
+        True: "They look like the old ones.",
+        False: f"They do not look like the old ones ({p}): the camera or the product has changed.",
+        None: f"{found['compared']} old held-out images are too few to tell whether they look like those.",
+    }[found["alike"]])  # fmt: skip
 
 
 def _json(result: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -11,11 +12,12 @@ from hvqlib.errors import InputError
 
 KINDS = {int: (Integral, "a whole number"), float: (Real, "a number"), bool: (bool, "True or False")}
 BELOW_ONE = math.nextafter(1, 0)
+FINITE = math.nextafter(math.inf, 0)
 RANGES = {  # lowest and highest of the other settings, and whether the lowest may be
     **dict.fromkeys(("dropout", "bottleneck", "decay", "holdout"), (0, BELOW_ONE, True)),
     **dict.fromkeys(("balance", "transport_start"), (0, 1, True)),
-    **dict.fromkeys(("tile", "epochs", "commitment", "transport", "weight_decay"), (0, math.inf, True)),
-    **dict.fromkeys(("lr", "clip", "transport_reg"), (0, math.inf, False)),
+    **dict.fromkeys(("tile", "epochs", "commitment", "transport", "weight_decay"), (0, FINITE, True)),
+    **dict.fromkeys(("lr", "clip", "transport_reg"), (0, FINITE, False)),
     "overlap": (0, 0.9, True),
 }
 
@@ -98,7 +100,9 @@ class Config:
     components: int = 64  # of a picture's PCA, at most; as many as give 97 % of the variance
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "transport_weights", tuple(self.transport_weights))  # JSON has no tuples
+        weights = self.transport_weights
+        if isinstance(weights, Sequence):  # JSON has no tuples
+            object.__setattr__(self, "transport_weights", tuple(weights))
         for name, hint in get_type_hints(Config).items():
             allowed = get_args(hint) if get_origin(hint) is Literal else ()
             if allowed and getattr(self, name) not in allowed:
@@ -106,14 +110,19 @@ class Config:
             kind, words = KINDS.get(hint, (object, ""))
             if not isinstance(getattr(self, name), kind) or isinstance(getattr(self, name), bool) != (hint is bool):
                 raise InputError(f"{name} is {getattr(self, name)!r}; it must be {words}.")
+            if hint in (int, float) and type(getattr(self, name)) not in (
+                int,
+                float,
+            ):  # NumPy's, of which JSON has none
+                object.__setattr__(self, name, hint(getattr(self, name)))
         sizes = ("image_size", "grid", "width", "heads", "feedforward", "layers", "codes", "batch_size")
         for name in (*sizes, "bank", "components", "rank", "transport_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
         for name, (low, high, lowest_too) in RANGES.items():
             if not (low <= getattr(self, name) <= high and (lowest_too or getattr(self, name) > low)):
-                most = f"to {'below 1' if high == BELOW_ONE else f'{high:g}'}" if high < math.inf else "on"
-                wrong = f"must be from {low:g} {most}" if lowest_too else f"must be above {low:g}"
+                most = {BELOW_ONE: "to below 1", FINITE: "on, and finite"}.get(high, f"to {high:g}")
+                wrong = f"must be from {low:g} {most}" if lowest_too else f"must be above {low:g}, and finite"
                 raise InputError(f"{name} is {getattr(self, name)}; it {wrong}.")
         if 0 < self.tile < self.grid:
             told = f"tile is {self.tile} pixels; it must be 0, for the image's shorter side, or at least {self.grid}, "
@@ -122,10 +131,10 @@ class Config:
             raise InputError(f"stages is {self.stages}; it must be 1, 2 or 3.")
         if self.width % 2 or self.width % self.heads:
             raise InputError(f"width {self.width} must be even and a multiple of heads ({self.heads}).")
-        if len(self.transport_weights) > self.layers + 1 or min(self.transport_weights, default=0) < 0:
-            raise InputError(
-                f"transport_weights {self.transport_weights} must be 0 or more, for at most {self.layers + 1} levels."
-            )
+        right = isinstance(weights, Sequence) and all(isinstance(w, Real) and 0 <= w <= FINITE for w in weights)
+        if not right or len(weights) > self.layers + 1:
+            told = f"numbers of 0 or more, for at most {self.layers + 1} levels"
+            raise InputError(f"transport_weights is {weights!r}; it must be {told}.")
         if self.score == "released" and self.method != "hvq":
             raise InputError(f'score "released" needs codebooks, method "{self.method}" has none: choose "residual".')
         if self.residual_levels and not self.hierarchy:

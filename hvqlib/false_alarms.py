@@ -72,7 +72,7 @@ def told_shortage(images: Sequence[int], share: float, rate: float = 0.05) -> st
     promising = promising_images(images, share)
     if not images or promising >= images_needed(rate):
         return ""
-    least = f" below {100 * least_rate(promising):.0f} %" if promising else ""
+    least = f" below {100 * least_rate(promising):.2g} %" if promising else ""
     if not share:
         return f"Nothing is held out: no false-alarm rate{least} can be promised."
     one, each = training_images_needed(rate, share), training_images_needed(rate, share, len(images))

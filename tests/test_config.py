@@ -2,6 +2,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -18,6 +19,11 @@ def test_json_round_trip():
 
 def test_weights_from_a_list_are_those_of_a_tuple():
     assert Config(transport_weights=[0.5]) == Config(transport_weights=(0.5,))
+
+
+def test_numbers_of_numpy_become_those_of_json():
+    config = Config(codes=np.int64(64), lr=np.float32(0.5))
+    assert (type(config.codes), type(config.lr)) == (int, float) and config == Config(codes=64, lr=0.5)
 
 
 def test_paper_preset_is_the_published_one():
@@ -70,6 +76,12 @@ def test_small_gpu_preset_is_about_an_hour_as_its_page_calculates():
         ({"dropout": 1.0}, "dropout is 1.0; it must be from 0 to below 1"),
         ({"decay": 1.5}, "decay is 1.5; it must be from 0 to below 1"),
         ({"lr": float("nan")}, "lr is nan; it must be above 0"),
+        ({"lr": float("inf")}, "lr is inf; it must be above 0, and finite"),
+        ({"transport": float("inf")}, "transport is inf; it must be from 0 on, and finite"),
+        ({"transport_weights": (float("nan"),)}, "transport_weights is .nan,.; it must be numbers of 0 or more"),
+        ({"transport_weights": 0.5}, "transport_weights is 0.5; it must be numbers of 0 or more"),
+        ({"transport_weights": "0.5"}, "transport_weights is '0.5'; it must be numbers of 0 or more"),
+        ({"transport_weights": (1,) * 6}, "for at most 5 levels"),
         ({"clip": 0}, "clip is 0; it must be above 0"),
         ({"weight_decay": -1}, "weight_decay is -1; it must be from 0 on"),
         ({"transport_start": 9}, "transport_start is 9; it must be from 0 to 1"),

@@ -50,6 +50,7 @@ def test_the_number_needed_suffices_and_one_fewer_does_not(classes, rate, share)
 
 def test_one_image_promises_nothing():
     assert "promise no false-alarm rate: 5 % needs 208, 20 % of which" in told_shortage([1], 0.2)
+    assert "promise no false-alarm rate below 5.4 %: 5 % needs 208" in told_shortage([188], 0.2)
     assert "Nothing is held out" in told_shortage([500], 0)
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from hvqlib.data.listing import EXTENSIONS, HEIF
 from hvqlib.errors import InputError
@@ -21,6 +21,9 @@ from hvqlib.errors import InputError
 Source = str | Path | Image.Image
 White = float | None  # the value of full brightness: an int for whole numbers; None where no image needs one
 LEVELS = (255, 1023, 4095, 16383, 65535)  # the highest values of 8, 10, 12, 14 and 16 bits
+T = Image.Transpose
+TURNS = {2: T.FLIP_LEFT_RIGHT, 3: T.ROTATE_180, 4: T.FLIP_TOP_BOTTOM, 5: T.TRANSPOSE, 6: T.ROTATE_270, 7: T.TRANSVERSE,
+         8: T.ROTATE_90}  # by the orientation that EXIF gives  # fmt: skip
 PHOTOMETRIC, BITS, MAX_SAMPLE, WIDTH, HEIGHT = 262, 258, 281, 256, 257  # tags of TIFF files
 
 
@@ -67,7 +70,6 @@ def decode(source: Source) -> Decoded:
         if isinstance(source, Image.Image):
             decoded = _decoded(source, getattr(source, "filename", ""))
         else:
-            # Not by its name: Pillow would map some files into memory, and then turns the pixels of TIFF wrongly.
             with open(source, "rb") as file, Image.open(file) as image:
                 decoded = _decoded(image, source)
     if 0 in decoded.image.size:
@@ -172,14 +174,14 @@ def _raw_mode(image: Image.Image) -> str:
 
 
 def _decoded(image: Image.Image, path: str | Path) -> Decoded:
-    tags, raw = getattr(image, "tag_v2", {}), _raw_mode(image)
-    image.load()  # Image.open reads only the header: a file cut short shows here
-    upright, deep, said = ImageOps.exif_transpose(image), None, 0
+    tags, raw, file = getattr(image, "tag_v2", {}), _raw_mode(image), path or getattr(image, "fp", None)
+    _load(image)
+    upright, deep, said = _upright(image), None, 0
     if image.mode == "F" or image.mode.startswith("I"):
         deep = np.asarray(upright)
         deep = deep.astype({"F": np.float32, "I": np.int64}.get(image.mode, np.uint16))
-    elif raw.startswith("RGB;16") and path and "transparency" not in image.info:
-        deep = _all_bits(path, np.asarray(upright))
+    elif raw.startswith("RGB;16") and file and "transparency" not in image.info:
+        deep = _all_bits(file, np.asarray(upright))
     if deep is None:
         return Decoded(upright, None, 0, bool(raw))
     if image.mode != "F":
@@ -190,14 +192,36 @@ def _decoded(image: Image.Image, path: str | Path) -> Decoded:
     return Decoded(upright, deep, said, False)
 
 
-def _all_bits(path: str | Path, upper: np.ndarray) -> np.ndarray:
+def _load(image: Image.Image) -> None:
+    """Read the pixels of an image, of which Image.open reads only the header: a file cut short shows here."""
+    name = getattr(image, "filename", "")
+    if name:
+        cast(Any, image).filename = ""  # Pillow maps some files that it knows by name, and turns TIFF wrongly then
+    try:
+        image.load()
+    finally:
+        if name:
+            cast(Any, image).filename = name
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn an image as its EXIF says; the other tags, which may be malformed, are not read but dropped."""
+    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    upright = image.copy() if turn is None else image.transpose(turn)
+    for key in ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"):
+        upright.info.pop(key, None)
+    return upright
+
+
+def _all_bits(source: str | Path | IO[bytes], upper: np.ndarray) -> np.ndarray:
     """Read 16-bit colours (H, W, 3) uint16: Pillow keeps the upper bytes; told the other byte order, the lower ones."""
     other = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
-    with open(path, "rb") as file, Image.open(file) as image:
+    with open(source, "rb") if isinstance(source, str | Path) else nullcontext(source) as file:
+        image = Image.open(file)
         for i, (*where, given) in enumerate(tiles := cast(Any, image).tile):
             mode, *rest = [given] if isinstance(given, str) else given
             swapped = mode[:-1] + other[mode[-1]]
             given = swapped if isinstance(given, str) else (swapped, *rest)
             tiles[i] = getattr(tiles[i], "_make", tuple)((*where, given))
         image.load()
-        return upper.astype(np.uint16) << 8 | np.asarray(ImageOps.exif_transpose(image))
+        return upper.astype(np.uint16) << 8 | np.asarray(_upright(image))

@@ -61,8 +61,9 @@ def size_of(picture: Picture) -> tuple[int, int]:
 def read_mask(sample: Sample, size: int) -> np.ndarray:
     """Read the defective pixels (size, size) bool of a sample, at the size the model works at.
 
-    What a file marks, `read_marks` says. A pixel of the smaller mask takes the value of the nearest pixel; where a
-    defect is so thin that none is left, all that it touches are marked. All are False for a normal image. Raises
+    What a file marks, `read_marks` says. A pixel of the smaller mask takes the value of the nearest pixel, so
+    that a region thinner than these may be lost; where none is left of the whole mask, all pixels that it touches are
+    marked. All are False for a normal image. Raises
     InputError where the mask cannot be read, has another size than its image, or a defective sample has none.
     """
     if sample.mask is None:

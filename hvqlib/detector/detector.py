@@ -17,7 +17,7 @@ from hvqlib.detector.calibration import Calibration, signal_weights
 from hvqlib.detector.class_guess import ClassCentroids
 from hvqlib.detector.prediction import CHUNK, ClassNames, Prediction, given_classes
 from hvqlib.detector.reading import Method, Reading
-from hvqlib.detector.run_folder import build_model, load_weights, read_checkpoint, read_run, under_prefix
+from hvqlib.detector.run_folder import build_model, finished_checkpoint, load_weights, read_run, under_prefix
 from hvqlib.detector.tiling import Tiles, Tiling
 from hvqlib.errors import InputError
 from hvqlib.features.backbone import Backbone
@@ -77,9 +77,7 @@ class Detector:
         """Read a run folder. Raises InputError when it is not finished or does not fit this machine's backbone."""
         config, classes, channels, fingerprint, white, layouts = read_run(Path(run))
         tiling = Tiling(config, layouts or [(1, 1)] * len(classes))
-        tensors, state = read_checkpoint(Path(run))
-        if not state["done"]:
-            raise InputError(f"The training in {run} is not finished: resume it with hvq train ... --resume.")
+        tensors, _ = finished_checkpoint(Path(run))
         backbone = Backbone(config.backbone, config.image_size, config.grid, config.pooling)
         if backbone.fingerprint != fingerprint:
             raise InputError(

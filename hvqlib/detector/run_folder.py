@@ -104,6 +104,14 @@ def read_checkpoint(run: Path) -> tuple[dict[str, Tensor], dict]:
         raise InputError(f"{path} is damaged ({error}): delete it and train again.") from error
 
 
+def finished_checkpoint(run: Path) -> tuple[dict[str, Tensor], dict]:
+    """Read what :func:`read_checkpoint` reads. Raises InputError where the run is not finished, too."""
+    tensors, state = read_checkpoint(run)
+    if not state["done"]:
+        raise InputError(f"The training in {run} is not finished: resume it with hvq train ... --resume.")
+    return tensors, state
+
+
 def _checksum(tensors: Mapping[str, Tensor]) -> str:
     """Compute the CRC-32 of all values, by name."""
     crc = 0
@@ -120,9 +128,7 @@ def export(run: Path, out: Path) -> None:
     """
     refuse_filled(out)
     description = read_run(run)
-    tensors, state = read_checkpoint(run)
-    if not state["done"]:
-        raise InputError(f"The training in {run} is not finished: resume it with hvq train ... --resume.")
+    tensors, state = finished_checkpoint(run)
     kept = {n: t for n, t in tensors.items() if not n.startswith("optimizer.") and not n.endswith(TRAINING_ONLY)}
     small = {}
     for name, tensor in kept.items():

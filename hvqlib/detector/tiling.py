@@ -88,6 +88,7 @@ class Tiles:
             there = start + (end - start) * middles  # (m, 2, side): where a tile's pixels are in their image
             wide, high = ((there >= 0) & (there <= 1)).unbind(1)
             beyond = ~(high[:, :, None] & wide[:, None])  # (m, side, side)
+            beyond &= ~beyond.all(2, keepdim=True).all(1, keepdim=True)  # an image too thin to hold a pixel's middle
             lowest = large.masked_fill(beyond, math.inf).amin((1, 2), keepdim=True)
             scores.scatter_reduce_(0, image, image_score(torch.where(beyond, lowest, large)), "amax")
             here = (middles - start) / (end - start)  # (m, 2, side): where an image's pixels are in its tile

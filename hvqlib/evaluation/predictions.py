@@ -108,7 +108,7 @@ class Predictions:
         """Keep the row of an image, and write all if it is time."""
         files = {name: os.path.abspath(row[name]) for name in ("image", "heat_map", "mask") if name in row}
         if "mask" in (old := self.rows.get(files["image"], {})) and "mask" not in row:
-            self.stale.append(Path(old["mask"]))
+            self.stale.append(self.out / Path(old["mask"]).name)  # the folder may be a copy
         self.rows[files["image"]] = row | files
         self.taken.add(Path(files["heat_map"]).name)
         if time.monotonic() >= self.due:

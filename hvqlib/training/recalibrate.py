@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -119,7 +120,8 @@ def add_images(
     -------
     What changed, ready for JSON: ``class``; ``images``, ``new`` and ``flagged``, how many of the new ones the old run
     calls other than normal, at ``false_alarm``; ``p_value``, how likely it is that scores and strangeness differ so
-    much from those of old held-out images if nothing has changed, and ``alike``, whether that is above 1 %; ``before``
+    much from those of old held-out images if nothing has changed; ``alike``, whether that is above 1 %, None where the
+    images are too few for it ever to be (``compared`` old ones, and the new); ``before``
     and ``after``: ``promising`` images, ``least`` rate promised and ``threshold`` of the class.
     Raises InputError where `out` holds something, the class is not known, or there are fewer than two images.
     """
@@ -141,6 +143,8 @@ def add_images(
     judged = old.judge(fresh, name, cache=cache)
     compared = old.judge([known.paths[i] for i in promising.nonzero()[:, 0].tolist()], name, cache=cache)
     p_value = alike(judged, compared) if compared else 1.0
+    # Two looks at both sides: the smallest p-value there can be.
+    least = 4 / math.comb(len(judged) + len(compared), len(judged))
     new_ids = torch.full((len(fresh),), class_id)
     more = held_out(new_ids, old.config.holdout, old.config.seed)
     now = TrainedOn(
@@ -169,7 +173,7 @@ def add_images(
 
     return {"class": name, "images": int((before == class_id).sum()), "new": len(fresh),
             "flagged": sum(one.verdict != "normal" for one in judged), "false_alarm": judged[0].false_alarm,
-            "p_value": p_value, "alike": p_value > SURPRISE,
+            "compared": len(compared), "p_value": p_value, "alike": None if least > SURPRISE else p_value > SURPRISE,
             "before": facts(old.calibration), "after": facts(calibration)}  # fmt: skip
 
 

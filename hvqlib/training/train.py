@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -76,8 +77,8 @@ def train(
     RunError : the loss is not finite; the last good checkpoint is kept.
     """
     began, out = time.monotonic(), Path(out)
-    if minutes is not None and not minutes > 0:
-        raise InputError(f"minutes is {minutes}; it must be above 0.")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise InputError(f"minutes is {minutes}; it must be above 0, and finite.")
     if checkpoint_every < 1:
         raise InputError(f"checkpoint_every is {checkpoint_every}; it must be 1 or more.")
     chosen = processes.join(cpu=device == "cpu") or pick_device(device)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageOps, TiffImagePlugin
 
 from hvqlib.data.decoding import decode, find_white, pages
-from hvqlib.data.images import read_image
+from hvqlib.data.images import read_image, size_of
 from hvqlib.errors import InputError
 
 RAMP = np.arange(63, dtype=np.uint16).reshape(7, 9) * 65  # of 12 bits: 0 to 4030
@@ -130,6 +131,32 @@ def test_tags_of_tiff_files(tmp_path):
         white, grey = (255, RAMP // 16) if kind is np.uint8 else (4095, RAMP)
         turned = save(tmp_path / "turned.tif", grey.astype(kind), turned=6)
         assert np.array_equal(read_image(turned, kind(white).item())[..., 0], rounded(np.rot90(grey, -1), white))
+
+
+def test_colours_of_16_bits_are_read_whole_from_bytes_too(tmp_path):
+    for path in (save_png(tmp_path / "a.png", COLOURS), save_tiff(tmp_path / "a.tif", COLOURS, turned=6)):
+        opened = Image.open(io.BytesIO(path.read_bytes()))
+        assert np.array_equal(read_image(opened, 4095), read_image(path, 4095))
+        with Image.open(path) as opened:
+            assert np.array_equal(read_image(opened, 4095), read_image(path, 4095))
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+def test_a_malformed_tag_beside_the_orientation_is_no_fault(tmp_path, turned):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 16, 3), dtype=np.uint8)
+    entries = struct.pack("<HHII", 0x0112, 3, 1, turned) + struct.pack("<HHI4s", 0x0118, 2, 4, b"abc\0")  # a number
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as image:
+        image.load()
+        if turned > 1:
+            with pytest.raises(Exception):  # noqa: B017 - what Pillow's own way makes of it
+                ImageOps.exif_transpose(image)
+    plain = Image.fromarray(pixels)
+    plain.getexif()[0x0112] = turned
+    assert np.array_equal(read_image(tmp_path / "a.png"), np.asarray(ImageOps.exif_transpose(plain)))
+    decoded = decode(tmp_path / "a.png").image
+    assert decoded.size == size_of(tmp_path / "a.png") == size_of(decoded)  # turned once
 
 
 @pytest.mark.parametrize("order", "<>")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, TiffImagePlugin
 
 from hvqlib.data.images import read_image, read_marks, read_mask, size_of
 from hvqlib.data.layouts import Sample
@@ -260,6 +260,13 @@ def test_the_size_of_an_image_is_that_of_its_upright_pixels(tmp_path):
             assert size_of(image) == size_of(path)
             image.load()
             assert size_of(image) == read_image(image).shape[1::-1] == size_of(path)
+    for orientation, kind in itertools.product(range(1, 9), (np.uint8, np.uint16)):  # grey ones, which Pillow would map
+        tags = TiffImagePlugin.ImageFileDirectory_v2()
+        tags[274] = orientation
+        Image.fromarray(pixels[..., 0].astype(kind)).save(tmp_path / "grey.tif", tiffinfo=tags)
+        with Image.open(tmp_path / "grey.tif") as image:
+            assert np.array_equal(read_image(image), read_image(tmp_path / "grey.tif"))
+            assert image.filename == str(tmp_path / "grey.tif")
     assert size_of(path) == (5, 11) and size_of(Image.fromarray(pixels)) == size_of(pixels) == (11, 5)
     (tmp_path / "no.png").write_text("no image")
     (tmp_path / "nothing.png").touch()

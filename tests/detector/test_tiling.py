@@ -94,6 +94,13 @@ def test_what_is_beyond_a_padded_image_scores_nothing():
         assert score == pytest.approx(39.5)  # the last 16 columns'
 
 
+def test_an_image_thinner_than_a_pixel_of_the_square_has_a_score():
+    for width, height in ((10, 3000), (3000, 10)):
+        tiles = Tiling(Config(fit="letterbox"), [(1, 1)]).cut([picture(width, height)])
+        whole, score = tiles.join(torch.rand(1, 224, 224), 224)
+        assert torch.isfinite(whole).all() and 0 < score < 1
+
+
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory) -> Path:
     """Two classes: gratings of 48 x 16 pixels, 12 to train on, 3 good, 3 with a dot; and square ones of 16 x 16."""

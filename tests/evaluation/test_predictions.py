@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -238,6 +239,10 @@ def test_a_mask_of_an_earlier_call_does_not_stay(tmp_path):
     judge(paths, tmp_path / "out", masks=True)
     rows, _ = judge(paths, tmp_path / "out")
     assert "mask" not in rows[0] and not (tmp_path / "out/a_mask.png").exists()
+    judge(paths, tmp_path / "out", masks=True)
+    shutil.copytree(tmp_path / "out", tmp_path / "copy")
+    judge(paths, tmp_path / "copy")
+    assert (tmp_path / "out/a_mask.png").exists() and not (tmp_path / "copy/a_mask.png").exists()
 
 
 def test_pixels_that_touch_at_corners_are_one_region():

@@ -70,6 +70,15 @@ def test_more_of_the_same_promises_more_and_is_called_alike(made, tmp_path):
     assert again["images"] == 80
 
 
+def test_too_few_old_images_cannot_tell(tmp_path, capsys):
+    draw(tmp_path / "data/cloth/train/good", 5, 0)
+    train(CONFIG, load_dataset(tmp_path / "data"), tmp_path / "run", progress=False)
+    draw(tmp_path / "dark", 3, 3, brightness=20)
+    options = ["--run", str(tmp_path / "run"), "--add", str(tmp_path / "dark"), "--out", str(tmp_path / "new")]
+    assert cli.main(["recalibrate", *options]) == 0
+    assert "2 old held-out images are too few to tell whether they look like those." in capsys.readouterr().out
+
+
 def test_another_camera_is_noticed(made, tmp_path):
     found = add_images(made[1], draw(tmp_path / "dark", 20, 3, brightness=80), None, tmp_path / "new")
     assert not found["alike"] and found["p_value"] < 0.01 and found["flagged"] > 10

@@ -15,7 +15,7 @@ from PIL import Image
 
 from hvqlib.data.dataset import load_dataset
 from hvqlib.detector.detector import Detector
-from hvqlib.detector.run_folder import export, read_checkpoint
+from hvqlib.detector.run_folder import export, read_checkpoint, write_checkpoint
 from hvqlib.errors import InputError, RunError
 from hvqlib.model.hvq_trans import HVQTrans
 from hvqlib.rivals.place_mean import PlaceMean
@@ -121,6 +121,27 @@ def test_minutes_stop_in_time_with_an_annealed_run(small_data, small_config, tmp
     assert later["step"] > state["step"] / 2 and 240 <= later["seconds"] < 250
 
 
+def test_a_run_that_was_stopped_when_its_time_was_up_is_finished_by_resuming(small_data, small_config, tmp_path):
+    trained(small_config, small_data, tmp_path / "run", watch=lambda model, history: len(history) == 3)
+    tensors, state = read_checkpoint(tmp_path / "run")
+    assert not state["done"] and state["step"] == 3
+    first, done = trained(small_config, small_data, tmp_path / "run", minutes=1e-6, resume=True)
+    assert done["done"] and done["step"] == 3 and "calibration.mean" in first
+    before = (tmp_path / "run/checkpoint.safetensors").read_bytes()
+    trained(small_config, small_data, tmp_path / "run", minutes=1e-6, resume=True)
+    assert (tmp_path / "run/checkpoint.safetensors").read_bytes() == before  # finished: nothing is written anew
+
+
+def test_a_run_goes_on_with_another_number_of_threads(small_data, small_config, tmp_path):
+    trained(small_config, small_data, tmp_path / "run", watch=lambda model, history: len(history) == 3)
+    tensors, state = read_checkpoint(tmp_path / "run")
+    for name in [name for name in tensors if name.startswith(("standardize.", "guess."))]:
+        if tensors[name].is_floating_point():  # as where sums are added up in another order
+            tensors[name] = tensors[name] * (1 + 2e-6)
+    write_checkpoint(tmp_path / "run", tensors, state)
+    assert trained(small_config, small_data, tmp_path / "run", resume=True)[1]["done"]
+
+
 def test_a_budget_too_small_for_the_features_still_leaves_a_run(small_data, small_config, tmp_path):
     tensors, state = trained(small_config, small_data, tmp_path / "run", minutes=1e-6)
     assert state == {**state, "step": 1, "done": True} and "calibration.mean" in tensors
@@ -188,8 +209,9 @@ def test_knn_and_minutes_below_zero(small_data, small_config, tmp_path):
     assert tensors["model.bank"].shape[:2] == (2, 25) and state["done"]
     with pytest.raises(InputError, match="minutes"):
         trained(small_config, small_data, tmp_path / "x", minutes=-1)
-    with pytest.raises(InputError, match="minutes"):
-        trained(small_config, small_data, tmp_path / "x", minutes=float("nan"))
+    for minutes in (float("nan"), float("inf")):
+        with pytest.raises(InputError, match="minutes"):
+            trained(small_config, small_data, tmp_path / "x", minutes=minutes)
 
 
 def test_predictions_read_12_bits_as_the_training_did(small_data, small_config, tmp_path):
