@@ -261,7 +261,11 @@ def draw_cloud(cloud: np.ndarray, bad: np.ndarray) -> bytes:
     ellipse = 2.5 * np.linalg.cholesky(np.cov(cloud.T)) @ round_
     ax.plot(*ellipse, color=BLUE, lw=2.5, label="2.5 spreads\nof the cloud")
     ax.plot(*(np.linalg.norm(ellipse, axis=0).max() * round_), ":", color=GREY, lw=2.5, label="of one length")
-    ax.set(xlabel="where normal residuals scatter most", ylabel="across", aspect="equal")
+    ax.set(
+        xlabel="where normal residuals scatter most\n(spreads of a channel)",
+        ylabel="across (spreads of a channel)",
+        aspect="equal",
+    )
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=12)
     _large(ax)
     return png(figure)

@@ -178,6 +178,6 @@ def draw_pull(frame: tuple[Tensor, Tensor], curves: Mapping[str, Sequence[float]
             right.plot(step, values[step], "o", color=color, ms=9)
     right.set(ylim=(0, 10.5))
     right.set_xlabel("step", fontsize=12)
-    right.set_ylabel("prototypes in use (perplexity)", fontsize=12)
+    right.set_ylabel("perplexity of the usage (at most 8)", fontsize=12)
     right.legend(frameon=False, loc="upper center", ncols=2, fontsize=11, title="loss")
     return png(figure)
