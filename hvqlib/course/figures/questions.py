@@ -39,7 +39,7 @@ OF_A_MEAN = 9.0  # residual of normal places, on foundry, above which a network 
 RATES = (0.001, 0.01)  # learning rates tried besides the default 0.003
 LENGTHS = {1000: "-", 3000: "--", 10000: "-."}  # steps, and how they are drawn
 BY_LENGTH = "by length, no picture"  # the reading closest to the paper's
-SEED = ({"color": GREY, "marker": "o", "ms": 4, "alpha": 0.5}, "small: each seed, where there are three")
+SEED = ({"color": GREY, "marker": "o", "ms": 4, "alpha": 0.5}, "small: one seed")
 CLASSES = (3, 7, 20, 60)
 SWITCHING = {
     "64 nearest": (BLUE, "o", "64 codes for each class"),
